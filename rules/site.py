@@ -1,0 +1,104 @@
+"""The park as the rules see it: zones, devices, points and the limits that guard them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from parkwatch.rules.grade import Grade
+
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """`id` is `ENTERPRISE/ZONE`. `risk` is for display and changes no grade."""
+
+    id: str
+    enterprise: str
+    name: str
+    chain: str = "default"
+    risk: str = "blue"
+    lift_yellow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A field device or gateway; `id` is `ENTERPRISE/DEVICE`.
+
+    `gateway` is the full id of the MQTT gateway that carries it, empty for a Modbus device.
+    `blind_grade` floor of the `:link` alarm: orange for boilers and ESD gateways, else blue.
+    """
+
+    id: str
+    enterprise: str
+    kind: str = "gas"
+    gateway: str = ""
+    blind_grade: Grade = Grade.BLUE
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One signal. `id` is `ENTERPRISE/DEVICE/SIGNAL`; `index` is dense for the life of a process.
+
+    `gas` is a key of the gas table or empty; `kind` says what else it is (`level`, `pressure`,
+    `state`, ...). `low` and `high` are the ends of the range in `unit`. `stale_ns`: no reading
+    for so long makes the point stale. `armed`: `armed`, `provisional` or `unarmed`.
+    """
+
+    id: str
+    index: int
+    tag: str
+    enterprise: str
+    device: str
+    zone: str
+    unit: str
+    gas: str = ""
+    kind: str = ""
+    low: float = 0.0
+    high: float = 100.0
+    resolution: float = 0.0
+    stale_ns: int = 10 * SECOND_NS
+    armed: str = "provisional"
+
+    @property
+    def span(self) -> float:
+        return self.high - self.low
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One level of one alarm group of one point.
+
+    `side` is `high` (value >= limit) or `low` (value <= limit); `deadband` >= 0, in the point's
+    unit, acts on return only. `latch`: the alarm latches once this level was reached.
+    `clause` names the source of the set point. `votes`: this level counts for the zone's vote.
+    """
+
+    point: int
+    group: str
+    level: int
+    side: str
+    limit: float
+    grade: Grade
+    deadband: float = 0.0
+    on_delay_ns: int = 0
+    off_delay_ns: int = 0
+    latch: bool = False
+    votes: bool = False
+    clause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything the engine is compiled from. `points[i].index == i`."""
+
+    points: Sequence[Point] = ()
+    zones: Mapping[str, Zone] = field(default_factory=dict)
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    limits: Sequence[Limit] = ()
+    enterprises: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        assert all(point.index == i for i, point in enumerate(self.points))
