@@ -1,0 +1,125 @@
+"""The journal: append-only records in one chain, and how they are read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from parkwatch.daemon.journal.chain import GENESIS, canonical, key_id, seal
+from parkwatch.daemon.store.database import JournalFault
+
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record to be: its kind and its body, plain JSON."""
+
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that is in the journal; `time` is engine time in ns."""
+
+    seq: int
+    time: int
+    kind: str
+    body: Mapping[str, Any]
+
+
+class Journal:
+    """Appends inside the caller's transaction; knows the head."""
+
+    def __init__(self, db: sqlite3.Connection, key: bytes = b"") -> None:
+        self._db = db
+        self._key = key
+        self.seq, self.time, self.head = 0, 0, GENESIS
+        self.reload()
+        self._check_key()
+
+    def reload(self) -> None:
+        """Take the head from the file (at start, and after a transaction that rolled back)."""
+        row = self._db.execute(
+            "SELECT seq, time, hash FROM record ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        if row is not None:
+            self.seq, self.time, self.head = row
+
+    def append(self, entries: Sequence[Entry], now: int) -> list[Record]:
+        """Seal and insert; `time` never falls. The caller holds the transaction."""
+        if self.seq == 0 and (not entries or entries[0].kind != "start"):
+            entries = (self._first(), *entries)
+        records, rows = [], []
+        for entry in entries:
+            body = canonical(entry.body)
+            seq, time = self.seq + 1, max(self.time, now)
+            hashed = seal(self.head, seq, time, entry.kind, body, self._key)
+            rows.append((seq, time, entry.kind, body, self.head, hashed))
+            records.append(Record(seq, time, entry.kind, json.loads(body)))
+            self.seq, self.time, self.head = seq, time, hashed
+        self._db.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
+        return records
+
+    def start_body(self) -> dict[str, Any]:
+        """What every `start` record says of the chain."""
+        return {
+            "hash": "hmac-sha256" if self._key else "sha256",
+            "key_id": key_id(self._key),
+            "schema": 1,
+        }
+
+    def _first(self) -> Entry:
+        return Entry("start", self.start_body())
+
+    def _check_key(self) -> None:
+        row = self._db.execute("SELECT body FROM record WHERE seq = 1").fetchone()
+        if row is None:
+            return
+        first = json.loads(row[0])
+        if first.get("key_id", "") != key_id(self._key):
+            raise JournalFault(
+                "JNL-005",
+                "日志的密钥与配置不符 the journal was sealed with another key",
+                "恢复原密钥;密钥只在轮换时更换 restore the key; it changes only at a rotation",
+            )
+
+
+def records(
+    db: sqlite3.Connection,
+    *,
+    since: int = 0,
+    kinds: Sequence[str] = (),
+    limit: int | None = None,
+) -> Iterator[Record]:
+    """Records with `seq` > since in order, of all kinds where none is named."""
+    wanted = json.dumps(kinds) if kinds else None
+    left = limit
+    while left is None or left > 0:
+        page = PAGE if left is None else min(PAGE, left)
+        rows = db.execute(
+            "SELECT seq, time, kind, body FROM record WHERE seq > ? AND "
+            "(? IS NULL OR kind IN (SELECT value FROM json_each(?))) ORDER BY seq LIMIT ?",
+            (since, wanted, wanted, page),
+        ).fetchall()
+        for seq, time, kind, body in rows:
+            yield Record(seq, time, kind, json.loads(body))
+        if len(rows) < page:
+            return
+        since = rows[-1][0]
+        left = None if left is None else left - len(rows)
+
+
+def newest(db: sqlite3.Connection, n: int, kinds: Sequence[str] = ()) -> list[Record]:
+    """The newest `n` records, oldest first."""
+    wanted = json.dumps(kinds) if kinds else None
+    rows = db.execute(
+        "SELECT seq, time, kind, body FROM record WHERE ? IS NULL OR "
+        "kind IN (SELECT value FROM json_each(?)) ORDER BY seq DESC LIMIT ?",
+        (wanted, wanted, n),
+    ).fetchall()
+    return [Record(seq, time, kind, json.loads(body)) for seq, time, kind, body in reversed(rows)]

@@ -1,0 +1,110 @@
+"""The outbox: one row a message, one key for ever, and what became of every try."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+STATES = ("pending", "sending", "sent", "failed", "superseded", "expired")
+_URGENCY = {"red": 4, "orange": 3, "yellow": 2, "blue": 1}
+_SELECT = (
+    "SELECT key, alarm, occurrence, version, kind, tier, repeat, channel, person, target, title,"
+    " text, grade, drill, created, due, state, attempt FROM outbox WHERE "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to one person over one channel; `due` is engine time before which it waits."""
+
+    key: str
+    alarm: str
+    occurrence: int
+    version: int
+    kind: str
+    tier: int
+    repeat: int
+    channel: str
+    person: str
+    target: str
+    title: str
+    text: str
+    grade: str
+    drill: bool
+    created: int
+    due: int
+    state: str = "pending"
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a try: `state` is the row's new state, `due` when to try again."""
+
+    key: str
+    attempt: int
+    state: str
+    result: str
+    provider: str
+    at: int
+    due: int = 0
+
+
+def add(db: sqlite3.Connection, messages: Sequence[Message]) -> None:
+    """Insert in the caller's transaction; a key that is there already stays as it is."""
+    db.executemany(
+        "INSERT OR IGNORE INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [
+            (
+                m.key, m.alarm, m.occurrence, m.version, m.kind, m.tier, m.repeat, m.channel,
+                m.person, m.target, m.title, m.text, m.grade, _URGENCY[m.grade], int(m.drill),
+                m.created, m.due, m.state, m.attempt, m.created, "",
+            )
+            for m in messages
+        ],
+    )  # fmt: skip
+
+
+def apply(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
+    """Move rows to the state of their newest try, in the caller's transaction."""
+    db.executemany(
+        "UPDATE outbox SET state = ?, attempt = ?, changed = ?, result = ?, due = ? WHERE key = ?",
+        [(d.state, d.attempt, d.at, d.result, d.due, d.key) for d in deliveries],
+    )
+
+
+def supersede(db: sqlite3.Connection, alarm: str, occurrence: int, version: int, now: int) -> None:
+    """Older messages of an alarm that still wait say nothing true any more."""
+    db.execute(
+        "UPDATE outbox SET state = 'superseded', changed = ? WHERE state = 'pending'"
+        " AND alarm = ? AND (occurrence < ? OR (occurrence = ? AND version < ?))",
+        (now, alarm, occurrence, occurrence, version),
+    )
+
+
+def pending(db: sqlite3.Connection, now: int, limit: int) -> list[Message]:
+    """What may be sent now, most urgent first, then oldest."""
+    return _select(
+        db, "state = 'pending' AND due <= ? ORDER BY urgency DESC, created LIMIT ?", now, limit
+    )
+
+
+def ambiguous(db: sqlite3.Connection) -> list[Message]:
+    """Rows that were being sent when the daemon died: only these are repeated, marked so."""
+    return _select(db, "state = 'sending' ORDER BY urgency DESC, created")
+
+
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """Rows by state."""
+    found = dict(db.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall())
+    return {state: found.get(state, 0) for state in STATES}
+
+
+def _select(db: sqlite3.Connection, where: str, *args: int) -> list[Message]:
+    found = []
+    for row in db.execute(_SELECT + where, args):
+        values = list(row)
+        values[13] = bool(values[13])
+        found.append(Message(*values))
+    return found

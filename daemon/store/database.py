@@ -1,0 +1,106 @@
+"""The one SQLite file: WAL, synchronous FULL, asserted; numbered schema; records never change.
+
+FULL, because NORMAL lost acknowledged entries in simulated power cuts (docs/manual/journal.md).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from parkwatch.rules.fault import Fault
+
+SCHEMA_VERSION = 1
+BUSY_S = 5.0
+
+_SCHEMA = """
+CREATE TABLE record(
+    seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL,
+    body BLOB NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE TRIGGER record_is_never_changed BEFORE UPDATE ON record
+    BEGIN SELECT RAISE(ABORT, 'journal records are never changed'); END;
+CREATE TRIGGER record_is_never_deleted BEFORE DELETE ON record
+    BEGIN SELECT RAISE(ABORT, 'journal records are never deleted'); END;
+CREATE TABLE outbox(
+    key TEXT PRIMARY KEY, alarm TEXT NOT NULL, occurrence INTEGER NOT NULL,
+    version INTEGER NOT NULL, kind TEXT NOT NULL, tier INTEGER NOT NULL, repeat INTEGER NOT NULL,
+    channel TEXT NOT NULL, person TEXT NOT NULL, target TEXT NOT NULL, title TEXT NOT NULL,
+    text TEXT NOT NULL, grade TEXT NOT NULL, urgency INTEGER NOT NULL, drill INTEGER NOT NULL,
+    created INTEGER NOT NULL, due INTEGER NOT NULL, state TEXT NOT NULL,
+    attempt INTEGER NOT NULL, changed INTEGER NOT NULL, result TEXT NOT NULL) STRICT;
+CREATE INDEX outbox_waiting ON outbox(state, urgency DESC, created);
+CREATE TABLE timer(key TEXT PRIMARY KEY, due INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE TABLE cursor(name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
+CREATE TABLE snapshot(
+    name TEXT PRIMARY KEY, seq INTEGER NOT NULL, time INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+"""
+
+
+class JournalFault(Fault):
+    """The journal cannot be trusted or written; the daemon goes on only by starting again."""
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The writing connection, made with its schema where the file is new.
+
+    Raises JournalFault JNL-001 (not durable), JNL-002 (another schema), JNL-003 (not a database).
+    """
+    try:
+        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA wal_autocheckpoint=4000")
+        _assert_durable(db)
+        _migrate(db, path)
+    except sqlite3.DatabaseError as error:
+        raise JournalFault(
+            "JNL-003",
+            f"日志文件无法打开 the journal cannot be opened: {path}: {error}",
+            "用 parkwatch journal verify 检查,必要时从备份恢复 verify it, restore a backup",
+        ) from error
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection, also for other processes."""
+    return sqlite3.connect(
+        f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, check_same_thread=False
+    )
+
+
+def _assert_durable(db: sqlite3.Connection) -> None:
+    mode = db.execute("PRAGMA journal_mode").fetchone()[0]
+    synchronous = db.execute("PRAGMA synchronous").fetchone()[0]
+    if (mode, synchronous) != ("wal", 2):
+        raise JournalFault(
+            "JNL-001",
+            f"日志不是 WAL/FULL the journal is {mode}/{synchronous}, not WAL/FULL",
+            "数据目录须在支持 WAL 的本地磁盘上 put the data folder on a local disk",
+        )
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+    elif version != SCHEMA_VERSION:
+        raise JournalFault(
+            "JNL-002",
+            f"{path} 的结构版本为 {version} has schema {version}, known is {SCHEMA_VERSION}",
+            "用写入它的版本打开 open it with the version that wrote it",
+        )
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE … COMMIT; rolled back where anything raises."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
