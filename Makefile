@@ -1,44 +1,51 @@
-# One way to run everything. `make help` lists it.
+# One way to run everything; `make help` lists it.
 SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+# Test processes side by side. Files stay whole, so that a module's servers start once.
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-GROUP := $(if $(ONLY),--only $(ONLY),)
+PYTEST := $(BIN)/python -m pytest
+# What runs the quick checks and the tests needs every server: a skip is a failure.
+ALL_REQUIRED := PARKWATCH_REQUIRE_ALL=1
 
-.PHONY: help setup demo test check fix bench influxd lock apt-test
+.PHONY: help setup demo test check fix bench influxd lock apt-test chroot-demo clean-room-test
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.run: requirements/run.lock pyproject.toml
-	@echo "== setting up $(VENV) (about a minute, once)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.lock
-	@$(BIN)/python -m pip install -q --disable-pip-version-check "setuptools>=77"
+$(VENV)/.run: requirements/build.lock requirements/run.lock pyproject.toml
+	@echo "== setting up $(VENV): half a minute, once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	    echo "the virtual environment needs: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.lock
+	@deploy/install-lock $(VENV) requirements/run.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.test: requirements/test.lock $(VENV)/.run
-	@echo "== adding what the tests need to $(VENV) (about a minute, once)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/test.lock
+	@echo "== adding the test tools to $(VENV): half a minute, once"
+	@deploy/install-lock $(VENV) requirements/test.lock
 	@touch $@
 
-setup: $(VENV)/.test ## virtual environment with everything, from the locks with their hashes
+setup: $(VENV)/.test ## virtual environment with everything, from the locks with their hashes (1 min, once)
 
-demo: $(VENV)/.run ## a living park on a local port: no broker, no database, about a minute once, then 10 s
+demo: $(VENV)/.run ## a living park on a local port: no broker, no database (set-up once, then 10 s)
+	@echo "== demo: the page opens within 10 s; Ctrl-C ends it"
 	@$(BIN)/parkwatch demo $(ARGS)
 
 apt-test:
 	@deploy/need-apt deploy/apt-test.txt
 
-influxd: ## the path of an influxd 2.7, built once where none is found (5 to 10 minutes)
+influxd: ## the path of an influxd 2.7; built once where none is found (5 to 10 min)
 	@deploy/get-influxd
 
-test: setup apt-test ## every test on real servers; a first run builds influxd (5 to 10 minutes)
-	@echo "== tests (about 10 minutes; the first run also builds influxd)"
-	@influxd=$$(deploy/get-influxd) && \
-	    PARKWATCH_INFLUXD=$$influxd $(BIN)/python -m pytest $(ARGS)
+test: apt-test setup ## every test, on real servers (some minutes; the first time also builds influxd: 5 to 10 min)
+	@deploy/get-influxd >/dev/null || echo "== the tests of InfluxDB will fail by name"
+	@echo "== tests, $(JOBS) side by side: some minutes"
+	@$(ALL_REQUIRED) $(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fix: setup ## format, and mend what the linter can mend
 	@$(BIN)/ruff format .
@@ -49,15 +56,22 @@ check: setup ## what CI runs: format, lint, types, import contracts, tidy, then 
 	@.ci/stage lint $(BIN)/ruff check .
 	@.ci/stage types $(BIN)/mypy
 	@.ci/stage imports $(BIN)/lint-imports
-	@.ci/stage tidy $(BIN)/python -m pytest -q tests/test_tidy.py
-	@.ci/stage test $(MAKE) --no-print-directory test
+	@.ci/stage tidy $(PYTEST) -q tests/test_tidy.py
+	@.ci/stage test $(MAKE) test
 
-bench: setup ## measurements as ratios: make bench ONLY=e2e JSON=FILE
-	@$(BIN)/python -m bench $(GROUP) $(if $(JSON),--json $(JSON),)
+bench: setup ## measurements as ratios against references: make bench ONLY=e2e JSON=FILE
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(ARGS)
 
-lock: setup ## write the locks anew from pyproject.toml
-	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	@for set in run test; do \
-	    $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-	        --no-header --no-emit-index-url --no-emit-find-links pyproject.toml \
-	        $$([ $$set = test ] && echo --group test) -o requirements/$$set.lock; done
+lock: setup ## write the locks anew from pyproject.toml; UPGRADE=1 takes newer versions
+	@export UV_SYSTEM_CERTS=1; compile() { $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+	    --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+	    $(if $(UPGRADE),--upgrade) "$$@"; }; \
+	compile pyproject.toml --group test -o requirements/test.lock && \
+	compile pyproject.toml -c requirements/test.lock -o requirements/run.lock && \
+	compile requirements/build.in -c requirements/test.lock -o requirements/build.lock
+
+chroot-demo: ## proof: `make demo` on a fresh Debian (debootstrap; as root, some minutes)
+	@deploy/chroot-demo $(ARGS)
+
+clean-room-test: ## proof: `make test` of a fresh clone with an empty HOME and nothing but PATH set
+	@deploy/clean-room make test

@@ -14,14 +14,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from parkwatch.rules.engine import Engine
-
 from parkwatch.daemon.outbox.messages import Message
 from parkwatch.daemon.outbox.timers import Timer
 from parkwatch.daemon.pipeline.commands import CommandDesk
 from parkwatch.daemon.pipeline.commit import Committer, Entry, Group
 from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.batch import Batch, nothing_to_tell
+from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import AlarmView, Command, Transition
@@ -117,10 +116,11 @@ class Pipeline:
         self,
         engine: Engine,
         committer: Committer,
-        spool: Spool,
-        policy: Policy,
         links: Links,
         now: Callable[[], int],
+        *,
+        spool: Spool | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.engine = engine
         self.counters = Counters()
@@ -239,7 +239,8 @@ class Pipeline:
         match item:
             case Batch():
                 self._count(item)
-                work.spooled.append(self._spool.append(item))
+                if self._spool is not None:
+                    work.spooled.append(self._spool.append(item))
                 work.transitions += self.engine.feed(item)
                 work.acks.append(item.ack)
             case DriverEvent():
@@ -277,11 +278,7 @@ class Pipeline:
     def _group(self, work: _Work) -> Group | None:
         """The one transaction of this turn, or None where nothing changed."""
         now = self._now()
-        plans = [self._policy.react(work.transitions, now)] if work.transitions else []
-        for timer in [t for t in self.timers.values() if t.due <= now]:
-            del self.timers[timer.key]
-            plan = self._policy.fire(timer, now, self.engine.alarm(str(timer.body["alarm"])))
-            plans.append(Plan(plan.messages, plan.timers, (timer.key, *plan.cancel)))
+        plans = self._plans(work, now)
         snapshot: Mapping[str, bytes] = {}
         if now >= self._next_snapshot:
             self._next_snapshot = now + SNAPSHOT_NS
@@ -303,6 +300,16 @@ class Pipeline:
             cancel=tuple(k for plan in plans for k in plan.cancel),
             snapshot=snapshot,
         )
+
+    def _plans(self, work: _Work, now: int) -> list[Plan]:
+        if self._policy is None:
+            return []
+        plans = [self._policy.react(work.transitions, now)] if work.transitions else []
+        for timer in [t for t in self.timers.values() if t.due <= now]:
+            del self.timers[timer.key]
+            plan = self._policy.fire(timer, now, self.engine.alarm(str(timer.body["alarm"])))
+            plans.append(Plan(plan.messages, plan.timers, (timer.key, *plan.cancel)))
+        return plans
 
     async def _finish(self, work: _Work, group: Group | None) -> None:
         if group is not None:

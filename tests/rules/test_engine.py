@@ -76,7 +76,7 @@ def test_leak_to_red_and_back() -> None:
     world.read(9, {A: 2.0, B: 2.0})
     for second in range(10, 40, 5):
         world.read(second, {A: 2.0, B: 2.0})
-    world.wait(40)
+    world.read(40, {A: 2.0, B: 2.0})
     after = world.engine.alarm(vote)
     assert after is not None
     assert after.core == "latched_ack"

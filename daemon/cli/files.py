@@ -1,0 +1,132 @@
+"""Commands that need no daemon: `check`, `config schema`, `journal`, `init`, `version`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+from importlib import metadata, resources
+from pathlib import Path
+
+from parkwatch.daemon.cli import output
+from parkwatch.rules.fault import Fault
+
+
+def check(options: argparse.Namespace) -> int:
+    """Everything that is wrong with a configuration, at once."""
+    from parkwatch.daemon.config.load import load  # noqa: PLC0415 - keeps `--help` fast
+
+    path = options.path or options.config or Path("park.toml")
+    loaded = load(path, os.environ)
+    errors = loaded.errors
+    code = 3 if errors else 1 if options.strict and loaded.problems else 0
+    if options.json:
+        output.document(ok=code == 0, errors=[output.problem_json(p) for p in loaded.problems])
+        return code
+    output.problems(loaded.problems)
+    if loaded.config is not None and not errors:
+        points = sum(len(device.points) for device in loaded.config.device)
+        print(f"✓ {points} 点 points, {len(loaded.config.device)} 设备 devices")
+    warnings = len(loaded.problems) - len(errors)
+    if loaded.problems:
+        print(f"{len(errors)} 错误 errors, {warnings} 警告 warnings")
+    return code
+
+
+def schema(_options: argparse.Namespace) -> int:
+    """The configuration's JSON Schema, for editors."""
+    from parkwatch.daemon.config.model import Config  # noqa: PLC0415 - keeps `--help` fast
+
+    print(json.dumps(Config.model_json_schema(by_alias=True), ensure_ascii=False, indent=2))
+    return 0
+
+
+def journal_verify(options: argparse.Namespace) -> int:
+    """Recompute the chain and hold it against its anchors."""
+    from parkwatch.daemon.journal.verify import verify  # noqa: PLC0415 - keeps `--help` fast
+
+    key = options.key_file.read_bytes().strip() if options.key_file else b""
+    verdict = verify(_journal(options), key=key)
+    if options.json:
+        fields = ("records", "bad", "anchored", "tail", "what")
+        output.document(ok=verdict.ok, data={name: getattr(verdict, name) for name in fields})
+    else:
+        print(
+            f"{'✓' if verdict.ok else '✗'} {verdict.records} 条 records  {verdict.what}  "
+            f"锚点 anchored {verdict.anchored}, 其后 tail {verdict.tail}"
+        )
+    return 0 if verdict.ok else 6
+
+
+def journal_show(options: argparse.Namespace) -> int:
+    """The newest records, oldest first."""
+    from parkwatch.daemon.journal.journal import newest  # noqa: PLC0415 - keeps `--help` fast
+    from parkwatch.daemon.store.database import open_reader  # noqa: PLC0415
+
+    db = open_reader(_journal(options))
+    try:
+        found = newest(db, options.n, options.kind or ())
+    except sqlite3.DatabaseError as error:
+        raise Fault(
+            "JNL-003", f"日志损坏 the journal is damaged: {error}", "journal verify"
+        ) from error
+    finally:
+        db.close()
+    rows = [
+        {"seq": r.seq, "time": str(r.time), "kind": r.kind, "body": dict(r.body)} for r in found
+    ]
+    if options.json:
+        output.document(ok=True, data=rows)
+        return 0
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=False))
+    return 0
+
+
+def init(options: argparse.Namespace) -> int:
+    """A commented configuration to begin with; an existing file is never overwritten."""
+    path = Path(options.name) / "park.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as out:
+            out.write(
+                resources.files("parkwatch.daemon.cli").joinpath("park.toml").read_text("utf-8")
+            )
+    except FileExistsError:
+        raise Fault("SYS-105", f"{path} 已存在 exists", "换一个名字 choose another name") from None
+    print(f"{path}\n  parkwatch check {path}\n  parkwatch run -c {path}")
+    return 0
+
+
+def version(options: argparse.Namespace) -> int:
+    """The version that is installed."""
+    number = metadata.version("parkwatch")
+    if options.json:
+        output.document(ok=True, data={"version": number})
+    else:
+        print(f"parkwatch {number}")
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """The daemon itself."""
+    from parkwatch.daemon.app.main import run as serve  # noqa: PLC0415 - keeps `--help` fast
+    from parkwatch.daemon.config.applied import Refused  # noqa: PLC0415
+
+    try:
+        return serve(options.config, options.data, strict=options.strict)
+    except Refused as refused:
+        output.problems(refused.problems)
+        if not refused.problems:
+            output.fault("CFG-100", "没有配置 no configuration", "parkwatch run -c park.toml")
+        return 3
+
+
+def _journal(options: argparse.Namespace) -> Path:
+    path: Path = options.data / "journal.db"
+    if not path.exists():
+        raise Fault(
+            "SYS-106", f"没有日志 no journal at {path}", "用 --data 指定数据目录 name the folder"
+        )
+    return path

@@ -1,0 +1,122 @@
+"""What one viewer may see of the mirror: every row passes here, on every route and stream."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from parkwatch.daemon.web.mirror import Mirror
+from parkwatch.daemon.web.policy import Viewer, enterprise_of, sees
+
+INT64_KEYS = frozenset(
+    {"occurrence", "time", "received", "raised", "changed", "due", "created", "at", "expires"}
+)
+SAFE_INTEGER = 2**53 - 1
+_SHARED_KINDS = frozenset({"transition", "command", "driver", "late", "would_raise", "quality"})
+_SHARED_HEALTH = ("ok", "engine", "loop_lag_ms")
+
+
+def alarm_seen(viewer: Viewer, item: Mapping[str, Any]) -> bool:
+    """Whether an alarm is this viewer's: by its field and by its id, both."""
+    owner = enterprise_of(item["id"])
+    return sees(viewer, owner) and (not item.get("enterprise") or sees(viewer, item["enterprise"]))
+
+
+def alarms(mirror: Mirror, viewer: Viewer) -> list[dict[str, Any]]:
+    """The viewer's alarms that are not normal, with live values."""
+    return [mirror.with_value(i) for i in mirror.alarms.values() if alarm_seen(viewer, i)]
+
+
+def why(mirror: Mirror, item: Mapping[str, Any]) -> dict[str, Any]:
+    """The cause of an alarm, and the set points of its point with the clauses they rest on."""
+    described = mirror.described(item["id"].rpartition(":")[0])
+    limits = described["limits"] if described is not None else []
+    return {**stringed(item.get("cause", {})), "limits": limits}
+
+
+def zones(mirror: Mirror, viewer: Viewer) -> list[dict[str, Any]]:
+    """Zones with the number of alarms by grade, of points and of points without a good value."""
+    seen = [zone for zone in mirror.site["zones"] if sees(viewer, zone["enterprise"])]
+    grades: dict[str, Counter[str]] = {zone["id"]: Counter() for zone in seen}
+    for item in mirror.alarms.values():
+        if item.get("zone") in grades:
+            grades[item["zone"]][item["grade"]] += 1
+    points, blind = Counter[str](), Counter[str]()
+    for described, item in zip(mirror.site["points"], mirror.points, strict=False):
+        points[described["zone"]] += 1
+        blind[described["zone"]] += item["quality"] == "bad"
+    return [
+        {
+            "id": zone["id"],
+            "name": zone["name"],
+            "enterprise": zone["enterprise"],
+            "risk": zone["risk"],
+            "alarms": dict(grades[zone["id"]]),
+            "points": points[zone["id"]],
+            "unknown": blind[zone["id"]],
+        }
+        for zone in seen
+    ]
+
+
+def health(mirror: Mirror, viewer: Viewer) -> dict[str, Any]:
+    """The park's health, cut down to an enterprise's own devices where the viewer is of one."""
+    told = mirror.health
+    if viewer.enterprise:
+        told = {key: told[key] for key in _SHARED_HEALTH if key in told}
+    devices = [d for d in mirror.health.get("devices", []) if sees(viewer, enterprise_of(d["id"]))]
+    return {
+        **stringed({key: value for key, value in told.items() if key != "metrics"}),
+        "devices": devices,
+        "live": mirror.live,
+        "age_ms": min(int(mirror.age_s * 1000), 10**9),
+        "time": mirror.time,
+        "journal_sequence": mirror.journal_sequence,
+    }
+
+
+def record_seen(viewer: Viewer, kind: str, body: Mapping[str, Any]) -> bool:
+    """Whether a journal record is this viewer's: an enterprise sees only what names its own."""
+    if not viewer.enterprise:
+        return sees(viewer, "")
+    about = body.get("alarm") or body.get("who") or ""
+    return kind in _SHARED_KINDS and "/" in str(about) and sees(viewer, enterprise_of(str(about)))
+
+
+def hello(mirror: Mirror, viewer: Viewer) -> dict[str, Any]:
+    """What a page must know of the park and of its own person to draw itself."""
+    names = mirror.site["enterprises"]
+    return {
+        "person": viewer.person,
+        "name": viewer.name,
+        "roles": [viewer.role],
+        "enterprise": viewer.enterprise,
+        "park": mirror.site["park"],
+        "enterprises": {key: name for key, name in names.items() if sees(viewer, key)},
+        "zones": {
+            z["id"]: z["name"] for z in mirror.site["zones"] if sees(viewer, z["enterprise"])
+        },
+    }
+
+
+def stringed(value: Any, key: str = "") -> Any:
+    """The same with every int64 as a decimal string: by its name, and whatever exceeds 2^53."""
+    if isinstance(value, Mapping):
+        return {k: stringed(v, k) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [stringed(v, key) for v in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if key in INT64_KEYS or abs(value) > SAFE_INTEGER else value
+    return value
+
+
+def matching(
+    items: Iterable[dict[str, Any]], wanted: Mapping[str, frozenset[str]]
+) -> list[dict[str, Any]]:
+    """The items whose fields are among the wanted ones; an absent filter lets all pass."""
+    return [
+        item
+        for item in items
+        if all(not values or item.get(key) in values for key, values in wanted.items())
+    ]

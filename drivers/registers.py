@@ -1,0 +1,43 @@
+"""Decoding registers: words and bits in, engineering values with quality out; no I/O."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from parkwatch.drivers.config import Register
+from parkwatch.rules import ne43
+from parkwatch.rules.quality import BAD_FAULT, GOOD
+
+_ORDERS = {"abcd": (0, 1, 2, 3), "cdab": (2, 3, 0, 1), "badc": (1, 0, 3, 2), "dcba": (3, 2, 1, 0)}
+_FORMATS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
+
+
+def raw_number(register: Register, words: Sequence[int]) -> float:
+    """The number in one or two words (or the bit), in the register's type and word order.
+
+    Word order by example, 100.25 as f32: abcd 42C8 8000, cdab 8000 42C8, dcba 0080 C842, badc
+    C842 0080.
+    """
+    if register.type == "bit":
+        return float(bool(words[0]))
+    data = struct.pack(f">{len(words)}H", *words)
+    if len(words) == 2:
+        data = bytes(data[i] for i in _ORDERS[register.order])
+    elif register.order in ("badc", "dcba"):
+        data = data[::-1]
+    return float(struct.unpack(_FORMATS[register.type], data)[0])
+
+
+def decode(register: Register, words: Sequence[int]) -> tuple[float, int]:
+    """Value and quality byte; what is no number is a fault of the channel."""
+    value = raw_number(register, words) * register.scale + register.offset
+    if not math.isfinite(value):
+        return math.nan, BAD_FAULT
+    if register.signal == "4-20mA":
+        values, qualities = ne43.convert(np.array([value]), register.low, register.high)
+        return float(values[0]), int(qualities[0])
+    return value, GOOD
