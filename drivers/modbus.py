@@ -78,8 +78,9 @@ async def _block(
             words = await reader.read(block)
         except Refused as refusal:
             link.refused += 1
-            quality = BAD_COMMS if refusal.code in GATEWAY_CODES else BAD_FAULT
-            return [(register, math.nan, quality) for register in block.registers]
+            if refusal.code in GATEWAY_CODES:
+                raise NoAnswer(f"gateway: {refusal}") from refusal
+            return [(register, math.nan, BAD_FAULT) for register in block.registers]
         except NoAnswer:
             if attempt == TRIES:
                 raise

@@ -25,6 +25,7 @@ from parkwatch.rules.quality import (
     reason_name,
     status_name,
 )
+from parkwatch.rules.readings import Ranges, segments
 from parkwatch.rules.site import SECOND_NS, Site
 from parkwatch.rules.state import restore_rows, rows_snapshot
 from parkwatch.rules.transition import AlarmView, Command, Outcome, Transition
@@ -32,7 +33,6 @@ from parkwatch.rules.vote import Electorate, count, electorates
 
 FAULT_ON_NS = 4 * SECOND_NS
 """Debounce of a fault alarm (NE 43 practice); stale and comms have had their wait already."""
-OVER, UNDER = 1.2, 0.1
 
 
 class Engine:
@@ -50,8 +50,7 @@ class Engine:
         self.times: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
         self.receiveds: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
         self.dropped = 0
-        self._low = np.array([p.low for p in site.points], dtype=np.float64)
-        self._high = np.array([p.high for p in site.points], dtype=np.float64)
+        self._ranges = Ranges(site)
         self._stale_ns = np.array([p.stale_ns for p in site.points], dtype=np.int64)
         self._stale_due = now + self._stale_ns
         self._link_down = np.zeros(n, dtype=np.bool_)
@@ -75,33 +74,13 @@ class Engine:
         keep = np.arange(len(batch)) if known.all() else np.flatnonzero(known)
         self.dropped += len(batch) - len(keep)
         out: list[Transition] = []
-        for part in self._segments(batch.point, batch.received, keep):
+        for part in segments(batch.point, batch.received, keep):
             now = max(self._now, int(batch.received[part[0]]))
             out += self.advance(now)
             points = batch.point[part]
             self.times[points] = batch.time[part]
             out += self._read(points, batch.value[part], batch.quality[part], now)
         return out
-
-    @staticmethod
-    def _segments(
-        point: NDArray[np.int32], received: NDArray[np.int64], keep: NDArray[np.int64]
-    ) -> list[NDArray[np.int64]]:
-        """Runs of one `received` in which no point comes twice: each is judged in one go."""
-        kept = point[keep]
-        if len(keep) and received[keep[0]] == received[keep[-1]]:
-            same = received[keep]
-            if (same == same[0]).all() and len(np.unique(kept)) == len(kept):
-                return [keep]
-        runs: list[list[int]] = []
-        seen: set[int] = set()
-        for i in keep.tolist():  # Rare: a burst, or one point twice in a batch.
-            if not runs or received[i] != received[runs[-1][0]] or int(point[i]) in seen:
-                runs.append([])
-                seen = set()
-            runs[-1].append(i)
-            seen.add(int(point[i]))
-        return [np.array(run, dtype=np.int64) for run in runs]
 
     def _read(
         self,
@@ -110,7 +89,10 @@ class Engine:
         quality: NDArray[np.uint8],
         now: int,
     ) -> list[Transition]:
-        quality = self._requalify(points, value, quality)
+        quality, beyond = self._ranges.requalify(points, value, quality)
+        if len(beyond) or self._beyond:
+            self._beyond.difference_update(points.tolist())
+            self._beyond.update(beyond.tolist())
         was = READING[self.qualities[points]] != Reading.UNKNOWN
         fresh = self._grace[points]
         self.values[points] = np.where(READING[quality] == Reading.UNKNOWN, np.nan, value)
@@ -120,23 +102,6 @@ class Engine:
         self._grace[points] = False
         changed = points[((READING[quality] != Reading.UNKNOWN) != was) | fresh]
         return self._judge(points, now, changed)
-
-    def _requalify(
-        self, points: NDArray[np.int32], value: NDArray[np.float64], quality: NDArray[np.uint8]
-    ) -> NDArray[np.uint8]:
-        """Values that no sensor of this range can mean are faults, not gas and not its absence."""
-        judged = READING[quality] == Reading.EVALUATE
-        span = self._high[points] - self._low[points]
-        with np.errstate(invalid="ignore"):
-            beyond = judged & (value > self._low[points] + OVER * span)
-            below = judged & (value < self._low[points] - UNDER * span)
-        broken = beyond | below | (judged & np.isnan(value))
-        if beyond.any() or self._beyond:
-            self._beyond.difference_update(points.tolist())
-            self._beyond.update(points[beyond].tolist())
-        if not broken.any():
-            return quality
-        return np.where(broken, np.uint8(BAD_FAULT), quality)
 
     def _judge(
         self, points: NDArray[np.int32], now: int, health_changed: NDArray[np.int32]
@@ -331,8 +296,8 @@ class Engine:
             self._link_down[points] = active
             cause = {**cause, "points": len(points)}
         out += self._book.level(alarm, now, Live(int(active), grade, now, cause, latch))
-        if points:
-            out += self._judge(np.array(points, dtype=np.int32), now, np.array([], dtype=np.int32))
+        seen = np.array([p for p in points if not self._grace[p]], dtype=np.int32)
+        out += self._judge(seen, now, seen[:0])
         return out
 
     def command(self, command: Command, now: int) -> Outcome:

@@ -53,7 +53,7 @@ GASES = {
     "CH4": Gas(high=100, resolution=0.1, base=1.5, sigma=0.2, al1=25, al2=50),
     "H2S": Gas(high=50, resolution=0.1, base=0.5, sigma=0.15, al1=7.0, al2=14.1),
     "CO": Gas(high=100, resolution=0.1, base=2.0, sigma=0.4, al1=17.1, al2=34.3),
-    "NH3": Gas(high=100, resolution=0.1, base=2.0, sigma=0.4, al1=28.2, al2=56.4),
+    "NH3": Gas(high=100, resolution=0.1, base=2.0, sigma=0.4, al1=28.2, al2=56.5),
     "CL2": Gas(high=5, resolution=0.01, base=0.04, sigma=0.01, al1=0.33, al2=0.67),
     "O2": Gas(high=30, resolution=0.1, base=20.9, sigma=0.05, al1=19.5, al2=18.0, falls=True),
 }

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -210,6 +212,9 @@ async def _plugged(
     if kind is FaultKind.SILENT or (kind is FaultKind.DROP and unit.asked % int(value) == 0):
         return b""
     if kind is FaultKind.RESET:
+        # Without lingering the kernel sends RST, not FIN.
+        peer = writer.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
         return None
     if kind is FaultKind.LATE:

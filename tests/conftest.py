@@ -354,6 +354,7 @@ def influxd(influxd_program: Path, tmp_path: Path) -> Iterator[Influx]:
         port=port,
         folder=folder,
         environment={
+            "HOME": str(folder),  # where it makes a folder whatever it is told
             "INFLUXD_CONFIG_PATH": str(DEPLOY / "influxdb"),
             "INFLUXD_HTTP_BIND_ADDRESS": f"127.0.0.1:{port}",
             "INFLUXD_BOLT_PATH": str(folder / "influxd.bolt"),

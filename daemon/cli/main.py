@@ -130,6 +130,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refused(fault, as_json=options.json)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = None  # Whoever read us has seen enough.
+        return 0
 
 
 def _refused(fault: Fault, *, as_json: bool) -> int:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from parkwatch.daemon.pipeline.link import Link, LinkFault, not_running
-from parkwatch.rules.quality import reason_name, status_name
 
 log = logging.getLogger("parkwatch.web")
 LIVE_S = 3.0
@@ -135,7 +134,7 @@ class Mirror:
                 self._values(frame["time"], frame["points"])
             case "health":
                 self.health = {key: value for key, value in frame.items() if key != "type"}
-                self.time = str(frame.get("time", time.time_ns()))
+                self.time = str(frame["engine"])
             case "record":
                 self.journal_sequence = frame["seq"]
                 return frame["kind"] in RELOAD_KINDS
@@ -146,7 +145,8 @@ class Mirror:
             return  # the list that was loaded holds it already
         self.sequence = sequence
         if item["core"] == "normal":
-            self.alarms.pop(item["id"], None)
+            # The daemon names only the state of what became normal: what it was is known here.
+            item = {**self.closed.get(item["id"], {}), **self.alarms.pop(item["id"], {}), **item}
             self.closed[item["id"]] = item
             self.closed.move_to_end(item["id"])
             while len(self.closed) > CLOSED_MAX:
@@ -164,12 +164,11 @@ class Mirror:
         self.time = when
         changed = []
         # A loop over points: rows of JSON become dicts, there is no column to keep.
-        for index, value, quality, taken, received in rows:
+        for index, value, quality, taken, received, reason in rows:
             item = self.points[index]
             if int(received) < int(item["received"]):
                 continue  # older than what was loaded
-            item["value"] = value
-            item["quality"], item["reason"] = status_name(quality), reason_name(quality)
+            item["value"], item["quality"], item["reason"] = value, quality, reason
             item["time"], item["received"] = taken, received
             changed.append(index)
         for watcher in list(self.watchers):

@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Sessions:
     def __init__(self, path: Path, now: Callable[[], int]) -> None:
         self._now = now
         self._db = _open(path)
+        self._writing = threading.Lock()
         rows = self._db.execute("SELECT hash, person, created, expires FROM session").fetchall()
         self._open = {row[0]: Session(*row) for row in rows}
 
@@ -84,7 +86,7 @@ class Sessions:
         self._db.close()
 
     def _write(self, new: Session | None, gone: list[str]) -> None:
-        with self._db:
+        with self._writing, self._db:
             self._db.executemany("DELETE FROM session WHERE hash = ?", [(key,) for key in gone])
             if new is not None:
                 row = (new.hash, new.person, new.created, new.expires)

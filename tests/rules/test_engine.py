@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from park import ALONE, LEVEL, O2, T0, TRIP, A, B, S, World, batch, site, told
+from small_park import ALONE, LEVEL, O2, T0, TRIP, A, B, S, World, batch, site, told
 
 from parkwatch.rules.engine import Engine
+from parkwatch.rules.grade import Grade
 from parkwatch.rules.lifecycle import TABLE, Event, State, mermaid, step
 from parkwatch.rules.quality import BAD, GOOD, UNCERTAIN, Reason
 from parkwatch.rules.transition import Command, Transition
@@ -229,6 +230,14 @@ def test_far_below_range_is_a_blue_fault() -> None:
     world.read(0, {A: -11.0, B: 1.0})
     world.read(4, {A: -11.0, B: 1.0})
     assert ("ch4-01:fault", "raise", "blue") in told(world.said)
+
+
+def test_a_link_that_comes_up_before_the_first_reading_raises_nothing() -> None:
+    world = World()
+    up = world.engine.condition(
+        "hd/panel-1:link", active=False, grade=Grade.BLUE, cause={}, now=T0 + S
+    )
+    assert up == []
 
 
 def test_link_down_speaks_for_its_points() -> None:

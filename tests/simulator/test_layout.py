@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from argon2 import PasswordHasher
+
 from parkwatch.simulator.config_text import (
     PEOPLE,
     Wiring,

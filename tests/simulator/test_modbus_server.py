@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from parkwatch.simulator.modbus_server import GARBAGE, FaultKind, ModbusServer, Plug, Unit
 from pymodbus.client import AsyncModbusTcpClient
+
+from parkwatch.simulator.modbus_server import GARBAGE, FaultKind, ModbusServer, Plug, Unit
 
 SECONDS = 5.0
 SHORT = 0.15
@@ -221,5 +222,3 @@ async def test_close_ends_open_connections(
     await server[0].close()
     async with asyncio.timeout(SECONDS):
         assert await wire.reader.read(1) == b""
-
-

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from pymodbus.client import AsyncModbusTcpClient
+
 from parkwatch.simulator.modbus_server import FaultKind, ModbusServer, Plug, Unit
 from parkwatch.simulator.proxy import RecordingProxy
-from pymodbus.client import AsyncModbusTcpClient
 
 SECONDS = 5.0
 Both = tuple[ModbusServer, RecordingProxy, int]
@@ -50,7 +51,7 @@ async def test_what_is_no_read_is_a_violation_and_never_reaches_the_plant(
 ) -> None:
     server, proxy, port = both
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    frame = bytes.fromhex(f"0001000000060103000000010002000000060" f"1{code:02x}0000ff00")
+    frame = bytes.fromhex(f"00010000000601030000000100020000000601{code:02x}0000ff00")
     writer.write(frame)
     reply = await asyncio.wait_for(reader.read(11), SECONDS)
     assert reply in (b"", bytes.fromhex("000100000005010302004d"))

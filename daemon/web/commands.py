@@ -1,0 +1,116 @@
+"""A person's command on its way to the daemon: read strictly, scoped, and carried once."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from parkwatch.daemon.pipeline.link import LinkFault
+from parkwatch.daemon.web.mirror import Mirror
+from parkwatch.daemon.web.policy import ACK, RESET, SILENCE, Viewer, enterprise_of, may, sees
+from parkwatch.daemon.web.refusal import bad_request, forbidden, no_route, not_found
+from parkwatch.daemon.web.views import stringed
+
+COMMANDS = (ACK, SILENCE, RESET)
+INT64_MAX = 2**63 - 1
+REASON_MAX = 500
+CONSOLE_MAX = 64
+_DECIMAL = re.compile(r"[0-9]{1,19}")
+
+
+async def command(
+    mirror: Mirror, viewer: Viewer, action: str, alarm: str, body: Mapping[str, Any], source: str
+) -> dict[str, Any]:
+    """The alarm's item after the command.
+
+    Refusal 400 (a field), 403 (the table), 404 (another enterprise's); LinkFault with the
+    daemon's own status, its code and, where the version was stale, the present item.
+    """
+    if action not in COMMANDS:
+        raise no_route()
+    if not may(viewer, action):
+        raise forbidden()
+    if not sees(viewer, enterprise_of(alarm)):
+        raise not_found()
+    fields = _fields(body)
+    try:
+        answer = await mirror.call(
+            "command",
+            action=action,
+            alarm=alarm,
+            person=viewer.person,
+            role=viewer.role,
+            source=source,
+            **fields,
+        )
+    except LinkFault as fault:
+        if fault.code == "ALM-404" and mirror.alarm(alarm) is None:
+            raise not_found() from fault
+        if fault.item is not None:
+            fault.item = whole(mirror, fault.item)
+        raise
+    return whole(mirror, answer["item"])
+
+
+def whole(mirror: Mirror, item: Mapping[str, Any]) -> dict[str, Any]:
+    """The item, completed from the mirror where the daemon names only the normal state."""
+    known = mirror.alarms.get(item["id"]) or mirror.closed.get(item["id"]) or {}
+    complete = {**known, **item} if "occurrence" not in item else item
+    return dict(stringed(mirror.with_value(complete)))
+
+
+def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    seconds = body.get("seconds")
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
+        raise bad_request("seconds 须为数字 seconds is no number", "给出秒数 give seconds")
+    return {
+        "occurrence": occurrence(body.get("occurrence")),
+        "version": _version(body.get("version")),
+        "command": _command_id(body.get("command")),
+        "reason": _text(body, "reason", REASON_MAX),
+        "console": _text(body, "console", CONSOLE_MAX) or None,
+        "seconds": seconds,
+    }
+
+
+def occurrence(value: Any) -> str:
+    """A decimal string of an int64. A JSON number is refused: a browser may have rounded it."""
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value) or int(value) > INT64_MAX:
+        raise bad_request(
+            "occurrence 须为十进制字符串 occurrence must be a decimal string",
+            "原样发回列表中的 occurrence send it back as the list gave it",
+        )
+    return value
+
+
+def _version(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= INT64_MAX:
+        raise bad_request(
+            "version 须为整数 version must be a whole number",
+            "原样发回列表中的 version send it back as the list gave it",
+        )
+    return value
+
+
+def _command_id(value: Any) -> str:
+    try:
+        return str(uuid.UUID(value))
+    except (AttributeError, TypeError, ValueError):
+        raise bad_request(
+            "command 须为 UUID command must be a UUID",
+            "每个命令生成一个新的 UUID make a new UUID for each command",
+        ) from None
+
+
+def _text(body: Mapping[str, Any], key: str, most: int) -> str:
+    value = body.get(key, "")
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > most:
+        raise bad_request(
+            f"{key} 须为不超过 {most} 字的文本 {key} must be text of at most {most} characters",
+            "缩短文本 shorten it",
+        )
+    return value
