@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -100,7 +101,11 @@ def _verb(
 
 
 def _say(**fields: object) -> None:
-    print(json.dumps(fields, ensure_ascii=False), flush=True)
+    """One JSON line. Whoever started us may be gone: then nobody is left to tell, no fault."""
+    try:
+        print(json.dumps(fields, ensure_ascii=False), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _serve(work: Callable[[asyncio.Event], Awaitable[None]]) -> int:

@@ -153,7 +153,7 @@ class GatewayPublisher:
         ) as client:
             await client.publish(spec.topic("points"), points_payload(spec), qos=1, retain=True)
             for batch in list(self._waiting)[:-1]:
-                pass
+                batch["late"] = True
             birth = status_payload(spec, "online", self._now(), len(self._waiting))
             await client.publish(spec.topic("status"), birth, qos=1, retain=True)
             while True:

@@ -17,10 +17,14 @@ from parkwatch.daemon.app.desk import Desk, as_json
 from parkwatch.daemon.app.links import LinkAlarms
 from parkwatch.daemon.app.supervisor import keep
 from parkwatch.daemon.app.systemd import Notifier
+from parkwatch.daemon.app.webchild import WebChild
 from parkwatch.daemon.config.applied import Chosen
 from parkwatch.daemon.config.resolve import resolve
+from parkwatch.daemon.history.service import History
 from parkwatch.daemon.journal.anchor import Anchors
 from parkwatch.daemon.journal.journal import Entry, Journal, newest, records
+from parkwatch.daemon.notify.chain import ChainPolicy
+from parkwatch.daemon.notify.sender import Sender
 from parkwatch.daemon.outbox import messages as outbox
 from parkwatch.daemon.outbox.timers import all_timers
 from parkwatch.daemon.pipeline.commit import Committer, Group, Record
@@ -61,17 +65,27 @@ class App:
         self.committer = Committer(self._db, journal, anchors, self._journal_failed)
         self._reader = open_reader(data / "journal.db")
         self.sequence = journal.seq
+        names = [point.id for point in site.points]
+        self.history = History(data / "history", names, self._history_failed)
         self.pipeline = self._make_pipeline()
         self._desk = Desk(self._resolved, self.pipeline, lambda: self.sequence, self.health)
+        self._sender = Sender(
+            self._reader, self.committer, self._resolved.channels, self.clock.now, self._channel
+        )
         self._live = LiveServer(data / "run" / "live.sock", self._desk.answer)
         self._systemd = Notifier()
+        self._web = WebChild(data)
         self._tasks: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
 
     def _make_pipeline(self) -> Pipeline:
         now = self.clock.now
         links = LinkAlarms(self.engine, self._resolved.site, now)
-        pipeline = Pipeline(self.engine, self.committer, links, now)
+        r = self._resolved
+        policy = ChainPolicy(r.site, r.people, r.channels, r.chains, r.tz)
+        pipeline = Pipeline(
+            self.engine, self.committer, links, now, spool=self.history, policy=policy
+        )
         pipeline.timers = {timer.key: timer for timer in all_timers(self._db)}
         pipeline.memory = self._memory
         pipeline.desk.remember(newest(self._db, COMMANDS_KEPT, ["command"]))
@@ -97,6 +111,7 @@ class App:
     async def start(self) -> None:
         """Journal the start, open the door, begin to poll."""
         self.committer.start()
+        self.history.start()
         self.committer.subscribe(self._committed)
         body = {**self._journal.start_body(), "resumed": self._resumed, "pid": os.getpid()}
         await self.committer.submit(Group(entries=[Entry("start", body)]), self.clock.now())
@@ -105,6 +120,8 @@ class App:
         await self._live.start()
         self._spawn("pipeline", self.pipeline.run())
         self._spawn("live.tick", self._tick())
+        self._spawn("notify", self._sender.run())
+        self._spawn("web", self._web.run())
         for device in self._resolved.modbus:
             work = self._poller(device)
             self._spawn(f"modbus.{device.id}", keep(device.id, work))
@@ -149,6 +166,7 @@ class App:
             entry = Entry("stop", {"why": why})
             await self.committer.submit(Group(entries=[entry]), self.clock.now())
         await self._live.close()
+        await self.history.close()
         await self.committer.close()
         self._reader.close()
         self._db.close()
@@ -166,6 +184,20 @@ class App:
         loop = self._failure.get_loop()
         condition = SystemCondition("system/journal:anchor", active=True, grade="orange", text=what)
         loop.call_soon_threadsafe(self.pipeline.system, condition)
+
+    def _history_failed(self, what: str) -> None:
+        text = what or "历史库恢复 history works again"
+        condition = SystemCondition(
+            "system/history:down", active=bool(what), grade="orange", text=text
+        )
+        self.pipeline.system(condition)
+
+    def _channel(self, channel: str, *, failed: bool, text: str) -> None:
+        alarm = f"system/channel.{channel}:failed"
+        view = self.engine.alarm(alarm)
+        if failed != (view is not None and view.live_level > 0):
+            condition = SystemCondition(alarm, active=failed, grade="orange", text=text)
+            self.pipeline.system(condition)
 
     # What goes out -------------------------------------------------------------------------
 
@@ -185,6 +217,7 @@ class App:
                 )
             frames.append(record_frame(record))
         self._live.publish(frames)
+        self._sender.wake()
 
     async def _tick(self) -> None:
         """Sampled values each 250 ms, health each second."""
@@ -244,6 +277,7 @@ class App:
             "readings": dict(counters.readings),
             "journal": {"seq": self._journal.seq, "commits": self.committer.commits,
                         "commit_worst_ms": round(counters.commit_worst_s * 1000, 1)},
+            "history": {"stored": self.history.stored, "lost": self.history.lost},
             "outbox": self._outbox_counts(),
             "config": {
                 "broken": [f"{p.file}:{p.line} {p.code} {p.message}" for p in self._chosen.broken],

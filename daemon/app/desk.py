@@ -134,7 +134,7 @@ class Desk:
                 for p in resolved.people.values()
             ],
             "console": {"bind": resolved.bind, "public_url": resolved.public_url},
-            "history": {"store": resolved.history.store},
+            "history": {"store": resolved.history},
         }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sqlite3
 from importlib import metadata, resources
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from parkwatch.daemon.cli import output
 from parkwatch.rules.fault import Fault
+from parkwatch.rules.quality import status_name
 
 
 def check(options: argparse.Namespace) -> int:
@@ -81,6 +83,29 @@ def journal_show(options: argparse.Namespace) -> int:
         return 0
     for row in rows:
         print(json.dumps(row, ensure_ascii=False))
+    return 0
+
+
+def history_query(options: argparse.Namespace) -> int:
+    """The readings of a point in a span, thinned with their extremes kept."""
+    from parkwatch.daemon.history.reader import open_reader  # noqa: PLC0415 - `--help` is fast
+
+    reader = open_reader({}, options.data)
+    found = reader.query(options.id, options.since, options.until, options.n)
+    reader.close()
+    rows = [
+        {"time": str(t), "value": None if math.isnan(v) else v, "quality": status_name(q)}
+        for t, v, q in zip(
+            found.time.tolist(), found.value.tolist(), found.quality.tolist(), strict=True
+        )
+    ]
+    if options.json:
+        output.document(ok=True, data=rows)
+    else:
+        output.table(
+            ("time", "value", "quality"),
+            [tuple(str(cell) for cell in r.values()) for r in rows],
+        )
     return 0
 
 

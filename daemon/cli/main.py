@@ -86,6 +86,11 @@ def parser() -> Parser:
     sub = add(journal, "show", "files.journal_show", "最新记录 newest records")
     sub.add_argument("-n", type=int, default=20, help="条数 how many")
     sub.add_argument("--kind", action="append", help="只看此类 only this kind")
+    sub = add(group("history", "历史 history"), "query", "files.history_query", "读数 readings")
+    sub.add_argument("id", help="点位 id point id")
+    sub.add_argument("--from", dest="since", type=int, default=0, help="纳秒 UTC ns")
+    sub.add_argument("--to", dest="until", type=int, default=2**62, help="纳秒 UTC ns")
+    sub.add_argument("-n", type=int, default=100, help="条数 how many")
     add(group("config", "配置 configuration"), "schema", "files.schema", "JSON Schema")
     return made
 

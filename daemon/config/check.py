@@ -256,14 +256,12 @@ def _called(tier: list[str] | After) -> list[str]:
 
 
 def _secrets(config: Config, base: Path, env: Mapping[str, str]) -> Iterator[Finding]:
-    influx = config.history.influx
     named: list[tuple[tuple[str, ...], str | None]] = [
         *((("broker", k, "password"), b.password) for k, b in config.broker.items()),
         *((("people", k, "password"), p.password) for k, p in config.people.items()),
         *((("enterprise", k, "key"), e.key) for k, e in config.enterprise.items()),
         *((("channel", k, "secret"), c.secret) for k, c in config.channel.items()),
         (("journal", "key"), config.journal.key),
-        (("history", "influx", "token"), influx.token if influx else None),
     ]
     for path, reference in named:
         if reference is None:
@@ -274,8 +272,6 @@ def _secrets(config: Config, base: Path, env: Mapping[str, str]) -> Iterator[Fin
             yield Finding(
                 "CFG-140", path, fault.what, "密钥不可用 the secret cannot be used", fault.remedy
             )
-    if config.history.store == "influx" and influx is None:
-        yield _missing(("history", "influx"), "influx")
 
 
 def _unknown(path: tuple[str | int, ...], name: str, table: str) -> Finding:

@@ -42,16 +42,8 @@ class Console(Strict):
     public_url: str = ""
 
 
-class Influx(Strict):
-    url: str
-    org: str = "parkwatch"
-    bucket: str = "parkwatch"
-    token: Secret
-
-
 class History(Strict):
-    store: Literal["embedded", "influx"] = "embedded"
-    influx: Influx | None = None
+    store: Literal["embedded"] = "embedded"
 
 
 class JournalTable(Strict):

@@ -69,17 +69,6 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryConfig:
-    """Where readings go: `embedded`, or `influx` with its resolved token."""
-
-    store: str = "embedded"
-    url: str = ""
-    org: str = ""
-    bucket: str = ""
-    token: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Resolved:
     """Everything that a start needs; no secret reference is left."""
 
@@ -89,7 +78,7 @@ class Resolved:
     people: Mapping[str, Person]
     channels: Mapping[str, Channel]
     chains: Mapping[str, Chain]
-    history: HistoryConfig
+    history: str
     bind: str
     public_url: str
     tz: str
@@ -100,11 +89,6 @@ class Resolved:
 def resolve(config: Config, base: Path, env: Mapping[str, str]) -> Resolved:
     """Raises SecretFault where a secret is gone; everything else was checked by `load`."""
     site, indices = _site(config)
-    influx = config.history.influx
-    history = HistoryConfig()
-    if config.history.store == "influx" and influx is not None:
-        token = resolve_secret(influx.token, base, env)
-        history = HistoryConfig("influx", influx.url, influx.org, influx.bucket, token)
     key = config.journal.key
     return Resolved(
         site=site,
@@ -125,7 +109,7 @@ def resolve(config: Config, base: Path, env: Mapping[str, str]) -> Resolved:
             for channel_id, c in config.channel.items()
         },
         chains={chain_id: _chain(chain) for chain_id, chain in config.chain.items()},
-        history=history,
+        history=config.history.store,
         bind=config.console.bind,
         public_url=config.console.public_url,
         tz=config.park.tz,

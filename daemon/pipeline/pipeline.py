@@ -290,12 +290,14 @@ class Pipeline:
                 self.timers.pop(key, None)
             for timer in plan.timers:
                 self.timers[timer.key] = timer
+        messages = tuple(m for plan in plans for m in plan.messages)
         return Group(
             entries=(
                 *work.entries,
                 *(Entry("transition", t.body()) for t in work.transitions),
+                *(Entry("message", _message_body(m)) for m in messages),
             ),
-            messages=tuple(m for plan in plans for m in plan.messages),
+            messages=messages,
             timers=tuple(t for plan in plans for t in plan.timers),
             cancel=tuple(k for plan in plans for k in plan.cancel),
             snapshot=snapshot,
@@ -345,3 +347,13 @@ class Pipeline:
         if error is not None and self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
             self._wake.set()
+
+
+def _message_body(message: Message) -> dict[str, Any]:
+    return {
+        "key": message.key,
+        "alarm": message.alarm,
+        "occurrence": message.occurrence,
+        "text": message.text,
+        "person": message.person,
+    }

@@ -51,7 +51,10 @@ class Part:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 @pytest.fixture
@@ -172,3 +175,16 @@ def test_config_prints_what_it_writes(tmp_path: Path, capsys: pytest.CaptureFixt
     assert config["people"]["zhangwei"]["password"] == f"file:{folder / 'zhangwei.argon2'}"
     assert main(["config", *ports]) == 0
     assert "env:PARKWATCH_DEMO_ZHANGWEI" in capsys.readouterr().out
+
+
+def test_an_end_that_nobody_hears_is_a_clean_end(part: Callable[..., Part]) -> None:
+    """The demo was killed and its pipe is gone: no traceback, exit 0."""
+    phone = part("phone")
+    phone.line()
+    assert phone.process.stdout is not None
+    phone.process.stdout.close()
+    phone.process.terminate()
+    assert phone.process.wait(SECONDS) == 0
+    assert phone.process.stderr is not None
+    assert phone.process.stderr.read() == b""
+    phone.process.stderr.close()
