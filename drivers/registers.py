@@ -40,4 +40,4 @@ def decode(register: Register, words: Sequence[int]) -> tuple[float, int]:
     if register.signal == "4-20mA":
         values, qualities = ne43.convert(np.array([value]), register.low, register.high)
         return float(values[0]), int(qualities[0])
-    return value, GOOD
+    return round(value, 9), GOOD  # 19 * 0.1 is 1.9, as the panel shows it

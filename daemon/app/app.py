@@ -33,6 +33,7 @@ from parkwatch.daemon.pipeline.live import HEALTH_EVERY, VALUES_S, LiveServer, r
 from parkwatch.daemon.pipeline.pipeline import Pipeline, SystemCondition
 from parkwatch.daemon.store.database import JournalFault, open_reader, open_writer
 from parkwatch.drivers import modbus
+from parkwatch.drivers.mqtt import MqttSource
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.quality import reason_name, status_name
 from parkwatch.rules.transition import Transition
@@ -68,6 +69,9 @@ class App:
         names = [point.id for point in site.points]
         self.history = History(data / "history", names, self._history_failed)
         self.pipeline = self._make_pipeline()
+        self._mqtt = [MqttSource(b, self.pipeline, self.clock.now) for b in self._resolved.brokers]
+        for source in self._mqtt:
+            source.restore(self._gateways.get(source.name, {}))
         self._desk = Desk(self._resolved, self.pipeline, lambda: self.sequence, self.health)
         self._sender = Sender(
             self._reader, self.committer, self._resolved.channels, self.clock.now, self._channel
@@ -102,9 +106,12 @@ class App:
             for record in records(self._db, since=since, kinds=["transition"])
         ]
         self.engine.restore(snapshot, tail, self.clock.now())
+        row = self._db.execute("SELECT body FROM snapshot WHERE name = 'gateways'").fetchone()
+        self._gateways: dict[str, Any] = json.loads(row[0]) if row is not None else {}
 
     def _memory(self) -> dict[str, bytes]:
-        return {"engine": as_json(self.engine.snapshot())}
+        gateways = {source.name: source.snapshot() for source in self._mqtt}
+        return {"engine": as_json(self.engine.snapshot()), "gateways": as_json(gateways)}
 
     # Life ----------------------------------------------------------------------------------
 
@@ -125,6 +132,8 @@ class App:
         for device in self._resolved.modbus:
             work = self._poller(device)
             self._spawn(f"modbus.{device.id}", keep(device.id, work))
+        for source in self._mqtt:
+            self._spawn(f"mqtt.{source.name}", keep(source.name, source.run))
         self._systemd.tell("READY=1")
 
     def _poller(self, device: Any) -> Any:
