@@ -1,4 +1,4 @@
-"""MQTT payloads, decoded: bytes in, readings or a named refusal out; no I/O (contracts.md, MQTT in)."""
+"""MQTT payloads (contracts.md, MQTT in): bytes in, readings or a refusal out; no I/O."""
 
 from __future__ import annotations
 

@@ -172,7 +172,9 @@ class App:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if not self._failure.done():
             await self.pipeline.drain()
-            entry = Entry("stop", {"why": why})
+            total = sum(self.pipeline.counters.readings.values())
+            body = {"why": why, "readings": total, "stored": self.history.stored}
+            entry = Entry("stop", body)
             await self.committer.submit(Group(entries=[entry]), self.clock.now())
         await self._live.close()
         await self.history.close()

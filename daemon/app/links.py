@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from parkwatch.rules.engine import Engine
-
 from parkwatch.daemon.pipeline.commit import Entry
 from parkwatch.drivers.source import DriverEvent
+from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade, highest
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import Transition

@@ -61,6 +61,13 @@ def parser() -> Parser:
                                formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
         return sub.add_subparsers(dest="what", required=True, metavar="WHAT", parser_class=Parser)
 
+    sub = add(verbs, "demo", "demo.run", "模拟园区 a living park: no broker, no database")
+    sub.add_argument("--scenario", choices=["leak"], default="leak", help="剧本 scenario")
+    sub.add_argument("--seed", type=int, default=1, help="随机种子 seed")
+    sub.add_argument("--duration", default="", help="如 60s;缺省到 Ctrl-C such as 60s")
+    sub.add_argument("--points", type=int, default=0, help="至少这么多点 at least so many")
+    sub.add_argument("--port", type=int, default=8080, help="控制台端口 the console's port")
+    sub.add_argument("--no-browser", action="store_true", help="不打开浏览器 open no browser")
     add(verbs, "init", "files.init", "写一份带注释的配置 write a configuration").add_argument(
         "name"
     )

@@ -6,9 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parkwatch.rules.engine import Engine
-
 from parkwatch.daemon.pipeline.commit import Entry, Record
+from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.transition import Command, Outcome, Transition
 

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from parkwatch.rules.engine import Engine
-
 from parkwatch.rules.quality import BAD, STATUS_MASK, reason_name, status_name
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import AlarmView
