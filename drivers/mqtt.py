@@ -80,7 +80,7 @@ class MqttSource:
                     await self._consume()
                     why = "连接中断 connection lost"
             finally:
-                self._end(client)
+                await self._end(client)
             failures += 1
             if up is not False:
                 up = False
@@ -152,11 +152,11 @@ class MqttSource:
         return why
 
     @staticmethod
-    def _end(client: paho.Client) -> None:
+    async def _end(client: paho.Client) -> None:
+        """Drop a connection; paho's thread may be waiting for our loop, so it is not joined here."""
         client.on_disconnect = None
-        client.on_message = None
         client.disconnect()
-        client.loop_stop()
+        await asyncio.to_thread(client.loop_stop)
 
     # The loop ------------------------------------------------------------------------------
 

@@ -257,7 +257,9 @@ class Engine:
         else:
             return []
         points = self._site.points
+        values = [v for v in map(self._finite, verdict.voters) if v is not None]
         cause = {
+            "value": max(values, default=None),
             "tag": electorate.zone.rpartition("/")[2],
             "gas": electorate.gas,
             "single": verdict.healthy < 2,

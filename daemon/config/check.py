@@ -227,7 +227,7 @@ def _chains(config: Config) -> Iterator[Finding]:
             if chain_id in used and not any(_called(tier) for tier in tiers):
                 yield Finding(
                     "CFG-130",
-                    at if tiers else at[:2],
+                    at,
                     f"{grade} 的通知链为空 the chain is empty",
                     "报警会无人知晓 nobody would know",
                     "写上人员 name persons",

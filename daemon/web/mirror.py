@@ -112,6 +112,8 @@ class Mirror:
         points = (await link.call("points"))["items"]
         alarms = await link.call("alarms")
         self.health = await link.call("health")
+        self.time = str(self.health["engine"])
+        self.journal_sequence = self.health.get("journal", {}).get("seq", 0)
         self.site = site
         self.people = {person["id"]: person for person in site["people"]}
         self.points = points

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ async def _serve(data: Path, mirror: Mirror) -> int:
         return open_reader(mirror.site["history"], data)
 
     api = Api(mirror, auth, hub, Trends(history), data)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             build(api, auth, hub, mirror.ready.is_set),
             log_level="warning",
@@ -87,6 +87,7 @@ async def _serve(data: Path, mirror: Mirror) -> int:
             timeout_graceful_shutdown=2,
         )
     )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     tasks = [asyncio.create_task(hub.run(), name="hub")]
     serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
     try:
@@ -95,7 +96,7 @@ async def _serve(data: Path, mirror: Mirror) -> int:
         write_owner_only(listen, {"http": f"{shown}:{port}", "pid": os.getpid(), "schema": 1})
         log.info("console at http://%s:%s", shown, port)
         await _first_of(asyncio.shield(serving), _parent_gone())
-        server.should_exit = True
+        server.stop()
         await serving
         return EXIT_OK
     finally:
@@ -104,6 +105,18 @@ async def _serve(data: Path, mirror: Mirror) -> int:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         sessions.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn would raise them again before anything was tidied up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        """Finish what is under way, then end."""
+        self.should_exit = True
 
 
 def listening(bind: str, listen: Path) -> socket.socket:

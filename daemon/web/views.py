@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from parkwatch.daemon.web.mirror import Mirror
-from parkwatch.daemon.web.policy import Viewer, enterprise_of, sees
+from parkwatch.daemon.web.policy import POLICY, Viewer, enterprise_of, sees
 
 INT64_KEYS = frozenset(
     {"occurrence", "time", "received", "raised", "changed", "due", "created", "at", "expires"}
@@ -91,6 +91,7 @@ def hello(mirror: Mirror, viewer: Viewer) -> dict[str, Any]:
         "person": viewer.person,
         "name": viewer.name,
         "roles": [viewer.role],
+        "actions": sorted(POLICY.get(viewer.role, ())),
         "enterprise": viewer.enterprise,
         "park": mirror.site["park"],
         "enterprises": {key: name for key, name in names.items() if sees(viewer, key)},
