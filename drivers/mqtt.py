@@ -153,7 +153,7 @@ class MqttSource:
 
     @staticmethod
     async def _end(client: paho.Client) -> None:
-        """Drop a connection; paho's thread may be waiting for our loop, so it is not joined here."""
+        """Drop a connection; paho's thread may wait for our loop, so we do not wait for it."""
         client.on_disconnect = None
         client.disconnect()
         await asyncio.to_thread(client.loop_stop)

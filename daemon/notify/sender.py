@@ -87,6 +87,7 @@ class Sender:
         }
         self._flying: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
+        self._slip: BaseException | None = None
 
     def wake(self) -> None:
         """There may be something new."""
@@ -100,6 +101,8 @@ class Sender:
                 self._fly(again)
             while True:
                 self._wake.clear()
+                if self._slip is not None:
+                    raise self._slip
                 await self._round()
                 try:
                     async with asyncio.timeout(LOOK_S):
@@ -124,7 +127,14 @@ class Sender:
     def _fly(self, message: Message) -> None:
         task = asyncio.create_task(self._send(message), name=f"notify.{message.key}")
         self._flying[message.key] = task
-        task.add_done_callback(lambda _: self._flying.pop(message.key, None))
+        task.add_done_callback(lambda done: self._landed(message.key, done))
+
+    def _landed(self, key: str, task: asyncio.Task[None]) -> None:
+        """A try that ended by a slip of ours must end the daemon, not vanish."""
+        self._flying.pop(key, None)
+        if not task.cancelled() and task.exception() is not None:
+            self._slip = task.exception()
+            self._wake.set()
 
     async def _send(self, message: Message) -> None:
         message = replace(message, attempt=message.attempt + 1)

@@ -4,6 +4,7 @@ page alone with itself."""
 from __future__ import annotations
 
 import html
+import logging
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from pathlib import Path
@@ -35,6 +36,7 @@ from parkwatch.daemon.web.refusal import (
 from parkwatch.daemon.web.sessions import Session
 from parkwatch.rules.fault import Fault
 
+log = logging.getLogger("parkwatch.web")
 STATIC = Path(str(resources.files("parkwatch.daemon.web"))) / "static"
 HEADERS = {
     "Content-Security-Policy": (
@@ -194,6 +196,7 @@ def build(api: Api, auth: Auth, hub: Hub, ready: Callable[[], bool]) -> Starlett
     app.add_middleware(Headers)
     app.add_exception_handler(Fault, _fault)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
     app.state.mirror_ready = ready
     return app
 
@@ -211,6 +214,16 @@ def _fault(request: Request, error: Exception) -> Response:
 def _http(request: Request, error: Exception) -> Response:  # noqa: ARG001
     assert isinstance(error, HTTPException)
     return refuse(no_route())
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    body = {
+        "code": "API-500",
+        "what": "内部错误 an error inside the web part",
+        "remedy": "报警不受影响;请把日志交给工程师 alarms go on; give the log to the engineer",
+    }
+    return Json(body, status_code=500)
 
 
 def _set_cookie(answer: Response, request: Request, token: str, session: Session) -> None:

@@ -63,8 +63,9 @@ class Connection:
         if self._prev is None or not views.alarm_seen(self.viewer, item):
             return
         shown = self._mirror.with_value(item)
-        self._put({"type": "transition", "sequence": sequence, "prev": self._prev, **shown})
+        frame = {"type": "transition", "sequence": sequence, "prev": self._prev, **shown}
         self._prev = sequence
+        self._put(frame)
 
     def values(self, when: str, indices: Sequence[int]) -> None:  # noqa: ARG002
         """Points changed; the newest value of each goes out with the next `values` frame."""
@@ -77,7 +78,7 @@ class Connection:
         """The mirror was loaded anew: rights and alarms may have changed."""
         self._refresh()
         if self._prev is not None and not self._ending:
-            self._gap()
+            self._gap(self._prev)
 
     def beat(self) -> None:
         """Once a second: health, and whether this session still holds."""
@@ -145,15 +146,16 @@ class Connection:
 
     def _put(self, frame: dict[str, Any]) -> None:
         if len(self._out) >= OUT_MAX:
+            lost = next((f["prev"] for f in self._out if "prev" in f), self._prev)
             self._out.clear()
             if self._prev is not None:
-                self._gap()
+                self._gap(lost)
         else:
             self._out.append(frame)
         self._wake.set()
 
-    def _gap(self) -> None:
-        self._put({"type": "gap", "from": self._prev, "to": self._mirror.sequence})
+    def _gap(self, since: int | None) -> None:
+        self._put({"type": "gap", "from": since, "to": self._mirror.sequence})
         self._snapshot()
 
     def _snapshot(self) -> None:
@@ -183,7 +185,7 @@ class Connection:
     def _subscribe(self, frame: Mapping[str, Any]) -> None:
         points = frame.get("points")
         if isinstance(points, list):
-            self._points = frozenset(str(point) for point in points[:POINTS_MAX])
+            self._choose(frozenset(str(point) for point in points[:POINTS_MAX]))
         since = frame.get("since")
         if since is not None and self._prev is not None:
             return  # only the points changed: what was sent goes on from there
@@ -192,12 +194,21 @@ class Connection:
             missed = self._mirror.since(since)
         if missed is None:
             if since is not None:
-                self._put({"type": "gap", "from": since, "to": self._mirror.sequence})
-            self._snapshot()
+                self._gap(since if isinstance(since, int) else None)
+            else:
+                self._snapshot()
             return
         self._prev = int(since or 0)
         for sequence, item in missed:
             self.transition(sequence, item)
+
+    def _choose(self, points: frozenset[str]) -> None:
+        """Values of these points from now on, and at once: they may not change for a long time."""
+        index = self._mirror.point_index
+        fresh = points if self._points is None else points - self._points
+        self._points = points
+        self._pending.update(dict.fromkeys(index[point] for point in fresh if point in index))
+        self._wake.set()
 
     def _command(self, frame: Mapping[str, Any]) -> None:
         if len(self._commands) >= COMMANDS_AT_ONCE_MAX:

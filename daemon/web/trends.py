@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -41,7 +42,7 @@ class Trends:
         try:
             async with asyncio.timeout(DEADLINE_S), self._slots:
                 return await asyncio.to_thread(self._query, point, start, end, n)
-        except (OSError, TimeoutError, Fault) as error:
+        except (OSError, TimeoutError, sqlite3.Error, Fault) as error:
             raise Refusal(
                 503,
                 "API-503-HISTORY",

@@ -11,6 +11,7 @@ const LATE_S = 3;
 const LOST_S = 10;
 const TOAST_MS = 15000;
 const ASK_MS = 4000;
+const SUBSCRIBE_MS = 150;
 const $ = (id) => document.getElementById(id);
 
 const state = {
@@ -27,6 +28,7 @@ const detail = new Detail(state, { points: () => subscribe() });
 const list = new List(state, { act, open: (item) => detail.open(item) });
 let byPoint = new Map();
 let subscribed = "";
+let subscribing = 0;
 
 // Frames ------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ function values(told) {
       const item = state.alarms.get(id);
       if (item) [item.value, item.quality, item.time] = [row[1], row[2], row[4]];
     }
-    detail.value_(row);
+    detail.append(row);
   }
   list.schedule();
   detail.refresh();
@@ -111,9 +113,17 @@ function changed() {
     if (byPoint.has(point)) byPoint.get(point).push(item.id);
     else byPoint.set(point, [item.id]);
   }
-  subscribe();
+  subscribeSoon();
   counts();
   tick();
+}
+
+function subscribeSoon() {
+  if (subscribing) return;
+  subscribing = setTimeout(() => {
+    subscribing = 0;
+    subscribe();
+  }, SUBSCRIBE_MS);
 }
 
 function subscribe() {
@@ -164,7 +174,7 @@ function hear(inside) {
   const on = sound.running();
   $("strip").hidden = !inside || on;
   const left = Math.ceil(sound.silencedFor() / 1000);
-  $("soundstate").textContent = !inside ? "" : !on ? `🔇 ${t("sound.off")}` : left ? `🔕 ${t("sound.silenced", { s: left })}` : `🔊 ${t("sound.on")}`;
+  $("soundstate").textContent = !inside ? "" : !on ? `✕ ${t("sound.off")}` : left ? `‖ ${t("sound.silenced", { s: left })}` : `♪ ${t("sound.on")}`;
 }
 
 // Commands ------------------------------------------------------------------------------------------

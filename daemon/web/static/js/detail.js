@@ -52,6 +52,7 @@ export class Detail {
   close() {
     this.root.hidden = true;
     document.body.classList.remove("detailed");
+    this.asked++; // answers still under way belong to nothing now
     this.chart?.destroy();
     this.chart = this.item = this.point = this.data = null;
     this.on.points();
@@ -111,6 +112,7 @@ export class Detail {
     row("why.text", why.text);
     row("why.clause", why.clause);
     row("why.person", why.person);
+    this.limits = why.limits ?? [];
     if (why.voters?.length) this.voters(why);
     for (const limit of why.limits ?? [])
       row("why.limit", `${t(`grade.${limit.grade}`)} ${limit.side === "low" ? "≤" : "≥"} ${number(limit.limit)} ${why.unit ?? ""} ${limit.clause ?? ""}`);
@@ -140,9 +142,9 @@ export class Detail {
     const answer = await fetch(url).catch(() => null);
     const Plot = await uplot();
     if (asked !== this.asked) return;
-    const told = answer?.ok ? await answer.json() : { time: [], value: [], quality: [], limits: [] };
+    const told = answer?.ok ? await answer.json() : { time: [], value: [], quality: [], tag: this.item.tag, unit: this.item.unit, limits: this.limits };
     if (!answer?.ok) this.note.textContent = t("trend.none");
-    this.limits = (told.limits ?? []).filter((limit) => GRADES.includes(limit.grade) && limit.group !== "fault");
+    this.limits = (told.limits?.length ? told.limits : this.limits ?? []).filter((limit) => GRADES.includes(limit.grade) && limit.group !== "fault");
     const past = told.time.map((ns) => millis(ns) / 1000);
     this.data = [past, told.value];
     this.chart?.destroy();
@@ -160,16 +162,17 @@ export class Detail {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
+    const [times] = this.data;
     const lines = this.limits.map((limit) => ({
       label: `${t(`grade.${limit.grade}`)} ${number(limit.limit)}`, stroke: colour(`--${limit.grade}`), width: 2, dash: [6, 4], points: { show: false },
     }));
     return {
       width: this.holder.clientWidth || 380, height: 240,
       tzDate: (s) => Plot.tzDate(new Date(s * 1000), timezone()),
-      scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low), high * 1.1 || 1] } },
+      scales: { x: { time: true, range: () => [this.state.now() / 1000 - SPANS[this.span], this.state.now() / 1000] }, y: { range: (_, low, high) => [Math.min(0, low), high * 1.1 || 1] } },
       axes: [{ ...axis, values: (_, marks) => marks.map((s) => (s % 60 || this.span === "m5" ? clock(s * 1000) : clock(s * 1000).slice(0, 5))), space: 70 }, { ...axis, size: 46 }],
-      series: [{ value: (_, s) => (s === null ? "" : clock(s * 1000)) },
-        { label: `${told.tag ?? ""} ${told.unit ?? ""}`, stroke: colour("--text"), width: 2, spanGaps: false, points: { show: false }, value: (_, v) => number(v) }, ...lines],
+      series: [{ label: t("column.raised"), value: (_, s) => (s === null ? "" : clock(s * 1000)) },
+        { label: `${told.tag ?? ""} ${told.unit ?? ""}`, stroke: colour("--text"), width: 2, spanGaps: false, points: { show: times.length < 2 }, value: (_, v) => number(v) }, ...lines],
     };
   }
 
@@ -178,7 +181,7 @@ export class Detail {
   }
 
   // A live value at the end of the curve; a bad one is a gap, not a bridge.
-  value_(row) {
+  append(row) {
     if (!this.chart || row[0] !== this.point) return;
     const at = millis(row[4]) / 1000;
     const [times, values] = this.data;

@@ -51,7 +51,8 @@ export function alarmName(item) {
   const group = item.id.slice(item.id.lastIndexOf(":") + 1);
   const [kind, ...rest] = group.split("-");
   const values = { gas: rest.join("-").toUpperCase(), n: item.cause?.voters?.length ?? "" };
-  if (rest.length && known(`group.${kind}`)) return t(`group.${kind}`, values);
+  const voters = (item.cause?.voters ?? []).map((voter) => voter.tag).join(" ");
+  if (rest.length && known(`group.${kind}`)) return `${t(`group.${kind}`, values)} ${voters}`.trim();
   if (!known(`group.${group}`)) return item.cause?.text || group;
   const level = item.cause?.level === 2 ? t("level.2") : "";
   const reason = group === "fault" && item.cause?.reason ? ` ${t(`reason.${item.cause.reason}`)}` : "";

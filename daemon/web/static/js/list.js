@@ -122,7 +122,7 @@ export class List {
     const now = performance.now();
     for (const [id, stub] of this.gone) if (stub.until <= now || this.state.alarms.has(id)) this.gone.delete(id);
     const all = [...this.state.alarms.values()].sort(before);
-    const most = innerHeight >= 900 ? 5 : 3;
+    const most = innerHeight >= 1000 ? 5 : 3;
     const red = all.filter((item) => item.grade === "red");
     this.bandIds = red.slice(0, most).map((item) => item.id);
     const banded = new Set(this.bandIds);

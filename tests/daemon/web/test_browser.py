@@ -1,0 +1,248 @@
+"""The page in a real browser: what an operator sees, hears and does, and what a lost link looks
+like."""
+
+import asyncio
+import json
+import re
+import shutil
+import urllib.request
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+pytestmark = pytest.mark.browser
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PASSWORD = "气防值班-2026"
+ALARM = "hd/panel-1/h2s-0001:gas"
+VOTE = "hd/tank-a:vote-h2s"
+ROW = 'tr[data-alarm="{}"]'
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    async with async_playwright() as playwright:
+        made = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield made
+        await made.close()
+
+
+class Console:
+    """A page, with everything that went wrong or outside in it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.faults: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("request", lambda request: self.outside(request.url))
+
+    def outside(self, url: str) -> None:
+        if not url.startswith((self.url, self.url.replace("http", "ws"))):
+            self.faults.append(f"outside: {url}")
+
+    def row(self, alarm: str) -> Any:
+        return self.page.locator(ROW.format(alarm))
+
+    async def press(self, alarm: str, act: str) -> None:
+        await self.row(alarm).locator(f'button[data-act="{act}"]').click()
+
+    async def login(self, person: str = "shift-lead") -> None:
+        await self.page.goto(self.url)
+        await self.page.fill("[name=person]", person)
+        await self.page.fill("[name=password]", PASSWORD)
+        await self.page.click("#login button")
+        await expect(self.page.locator("body")).to_have_attribute("data-live", "ok")
+
+
+@pytest.fixture
+async def console(child: Any, browser: Browser) -> AsyncIterator[Console]:
+    url = await child.start()
+    made = Console(await browser.new_page(viewport={"width": 1600, "height": 1000}), url)
+    yield made
+    assert not made.faults
+
+
+async def test_a_red_alarm_is_seen_heard_acknowledged_and_reset(
+    console: Console, daemon: Any
+) -> None:
+    await console.login()
+    body = console.page.locator("body")
+    await expect(body).to_have_attribute("data-audio", "running")
+    item = daemon.raise_alarm(VOTE, "red")
+    row = console.row(VOTE)
+    await expect(row).to_have_attribute("data-state", "unack_active")
+    assert await row.evaluate("row => !!row.closest('#band')")
+    await expect(row).to_contain_text("◆ 红 I")
+    await expect(row).to_contain_text("未确认")
+    await expect(body).to_have_attribute("data-sound", "red")
+    await console.press(VOTE, "ack")
+    await expect(row).to_have_attribute("data-state", "ack_active")
+    await expect(body).to_have_attribute("data-sound", "none")
+    # An int64 beyond 2^53 that ends in 001: rounded, it would be another occurrence.
+    assert item["occurrence"].endswith("001")
+    assert daemon.commands[-1]["occurrence"] == item["occurrence"]
+    daemon.move(VOTE, "latched_ack")
+    await expect(row).to_contain_text("已恢复·待复位")
+    await console.press(VOTE, "reset")
+    await expect(row.locator('button[data-act="reset"]')).to_have_text("再按复位")
+    assert daemon.commands[-1]["action"] == "ack"
+    await console.press(VOTE, "reset")
+    await expect(row).to_have_count(0)
+
+
+async def test_a_rise_after_the_look_is_refused_and_shown(console: Console, daemon: Any) -> None:
+    await console.login()
+    daemon.raise_alarm(ALARM)
+    await expect(console.row(ALARM)).to_contain_text("8.2 / ≥7 ppm")
+    daemon.alarms[ALARM] = {**daemon.alarms[ALARM], "version": 2, "grade": "orange"}
+    await console.press(ALARM, "ack")
+    toast = console.page.locator("#toasts")
+    await expect(toast).to_contain_text("报警已变化,现为橙级")
+    await expect(toast).to_contain_text("ALM-409")
+    await expect(console.row(ALARM)).to_have_class(re.compile("reopened"))
+    await expect(console.page.locator("#detail")).to_be_visible()
+
+
+async def test_a_value_that_is_bad_is_never_drawn(console: Console, daemon: Any) -> None:
+    await console.login()
+    daemon.raise_alarm(ALARM)
+    await expect(console.row(ALARM)).to_contain_text("8.2")
+    daemon.set_value("hd/panel-1/h2s-0001", None, "bad")
+    cell = console.row(ALARM).locator(".c-value")
+    await expect(cell).to_have_text("-- / ≥7 ppm")
+    await expect(console.row(ALARM).locator(".c-quality")).to_have_text("坏")
+
+
+async def test_keys_act_on_the_chosen_row_and_silence_is_heard(
+    console: Console, daemon: Any
+) -> None:
+    await console.login()
+    daemon.raise_alarm(ALARM, "orange", level=2)
+    body = console.page.locator("body")
+    await expect(body).to_have_attribute("data-sound", "orange")
+    await console.page.keyboard.press("m")
+    await expect(body).to_have_attribute("data-sound", "none")
+    assert (daemon.commands[-1]["action"], daemon.commands[-1]["seconds"]) == ("silence", 120)
+    daemon.raise_alarm("hd/panel-1/h2s-0002:gas", "yellow")
+    await expect(body).to_have_attribute("data-sound", "orange")
+    await console.page.keyboard.press("a")  # nothing chosen yet: chooses the first
+    await expect(console.row(ALARM)).to_have_class(re.compile("selected"))
+    assert daemon.commands[-1]["action"] == "silence"
+    await console.page.keyboard.press("a")
+    await expect(console.row(ALARM)).to_have_attribute("data-state", "ack_active")
+    # Typing is typing.
+    sent = len(daemon.commands)
+    await console.page.fill("#search", "mar")
+    assert len(daemon.commands) == sent
+
+
+async def test_thousands_of_alarms_are_windowed_and_none_is_lost(
+    console: Console, daemon: Any
+) -> None:
+    for n in range(3_000):
+        daemon.raise_alarm(f"hd/panel-1/x-{n:04d}:state", "blue", occurrence=n + 1)
+    await console.login()
+    listed = console.page.locator("#listcount")
+    await expect(listed).to_contain_text("3000")
+    assert await console.page.locator("#list tr.row").count() < 80
+    await console.page.evaluate("listbox.scrollTop = listbox.scrollHeight")
+    await expect(console.row("hd/panel-1/x-0000:state")).to_be_visible()
+    daemon.raise_alarm(VOTE, "red")
+    await expect(console.row(VOTE)).to_be_visible()
+
+
+async def test_a_lost_stream_is_a_curtain_with_a_buzz_and_nothing_is_sent(
+    console: Console, daemon: Any
+) -> None:
+    await console.page.add_init_script(FASTER)
+    await console.login()
+    daemon.raise_alarm(ALARM)
+    await expect(console.row(ALARM)).to_be_visible()
+    daemon.pulse = False
+    body = console.page.locator("body")
+    await expect(body).to_have_attribute("data-live", "late")
+    await console.press(ALARM, "ack")
+    await expect(console.page.locator("#toasts")).to_contain_text("未确认成功,请电话通知")
+    assert not daemon.commands
+    await expect(body).to_have_attribute("data-live", "lost")
+    curtain = console.page.locator("#curtain")
+    await expect(curtain).to_contain_text("画面失联,以现场报警盘为准")
+    await expect(body).to_have_attribute("data-sound", "lost")
+    daemon.pulse = True
+    await expect(body).to_have_attribute("data-live", "ok")
+    await expect(curtain).to_be_hidden()
+    assert not daemon.commands
+
+
+async def test_a_reload_without_a_click_says_that_there_is_no_sound(
+    console: Console, daemon: Any
+) -> None:
+    await console.login()
+    await console.page.reload()
+    body = console.page.locator("body")
+    await expect(body).to_have_attribute("data-live", "ok")
+    await expect(body).to_have_attribute("data-audio", "suspended")
+    await expect(console.page.locator("#strip")).to_contain_text("本席无声音")
+    daemon.raise_alarm(VOTE, "red")
+    await console.page.click("#unmute")
+    await expect(body).to_have_attribute("data-audio", "running")
+    await expect(body).to_have_attribute("data-sound", "red")
+    await expect(console.page.locator("#strip")).to_be_hidden()
+
+
+async def test_language_and_theme_change_without_a_reload(console: Console, daemon: Any) -> None:
+    await console.login()
+    daemon.raise_alarm(ALARM)
+    await console.page.click("#language")
+    await expect(console.row(ALARM)).to_contain_text("Unacknowledged")
+    await expect(console.page.locator("footer")).to_contain_text("supervisory layer")
+    await console.page.click("#theme")
+    assert await console.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    left = await console.page.locator("body").inner_text()
+    assert not re.findall(r"\b(?:top|list|column|state|act|kind|why)\.\w+", left)
+
+
+async def test_a_row_opens_why_and_its_trend(console: Console, daemon: Any) -> None:
+    await console.login()
+    daemon.raise_alarm(ALARM, "orange", level=2)
+    await console.row(ALARM).locator(".c-tag").click()
+    detail = console.page.locator("#detail")
+    await expect(detail).to_contain_text("24.6 ≥ 14.1 ppm")
+    await expect(detail).to_contain_text("GB/T 50493-2019")
+    await expect(detail.locator(".u-wrap")).to_be_visible()
+    daemon.set_value("hd/panel-1/h2s-0001", 25.5)
+    await expect(detail.locator(".value")).to_contain_text("25.5 ppm")
+    await expect(detail.locator(".chart")).not_to_have_attribute("data-points", "0")
+    await console.page.keyboard.press("Escape")
+    await expect(detail).to_be_hidden()
+
+
+async def test_a_wrong_password_is_told_and_the_journal_is_shown(
+    console: Console, daemon: Any
+) -> None:
+    await console.page.goto(console.url)
+    await console.page.fill("[name=person]", "operator")
+    await console.page.fill("[name=password]", "wrong")
+    await console.page.click("#login button")
+    await expect(console.page.locator("#loginfault")).to_have_text("账号或密码不正确")
+    await console.login()
+    await expect(console.page.locator("#records")).to_contain_text("operator 登录")
+    await console.page.click("#logout")
+    await expect(console.page.locator("#login")).to_be_visible()
+    answer = await asyncio.to_thread(urllib.request.urlopen, f"{console.url}/healthz")
+    assert json.load(answer) == {"ok": True}
+
+
+# The page's clock, four times as fast: three seconds of silence last less than one.
+FASTER = """
+const now = performance.now.bind(performance);
+performance.now = () => now() * 4;
+"""
