@@ -10,7 +10,7 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -78,15 +78,7 @@ def parser() -> Parser:
     sub.add_argument("--strict", action="store_true", help="配置有错则不启动 refuse a broken file")
     add(verbs, "status", "alarms.status", "一屏状态 one screen of status")
     add(verbs, "version", "files.version", "版本 the version")
-    points = group("points", "点位 points")
-    add(points, "list", "alarms.list_points", "所有点位 all points").set_defaults(id="")
-    add(points, "show", "alarms.list_points", "一个点位 one point").add_argument("id")
-    alarms = group("alarms", "报警 alarms")
-    add(alarms, "list", "alarms.list_alarms", "未恢复正常的报警 alarms that are not normal")
-    for action, what in (("ack", "确认 acknowledge"), ("silence", "消音 silence"),
-                         ("reset", "复位 reset")):  # fmt: skip
-        _action(add(alarms, action, "alarms.act", what), action)
-    add(alarms, "why", "alarms.why", "为何报警 why").add_argument("id")
+    _asked(add, group)
     journal = group("journal", "日志 journal")
     sub = add(journal, "verify", "files.journal_verify", "校验链 verify the chain")
     sub.add_argument("--key-file", type=Path, help="HMAC 密钥 the chain's key")
@@ -100,6 +92,19 @@ def parser() -> Parser:
     sub.add_argument("-n", type=int, default=100, help="条数 how many")
     add(group("config", "配置 configuration"), "schema", "files.schema", "JSON Schema")
     return made
+
+
+def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
+    """Commands that ask the running daemon."""
+    points = group("points", "点位 points")
+    add(points, "list", "alarms.list_points", "所有点位 all points").set_defaults(id="")
+    add(points, "show", "alarms.list_points", "一个点位 one point").add_argument("id")
+    alarms = group("alarms", "报警 alarms")
+    add(alarms, "list", "alarms.list_alarms", "未恢复正常的报警 alarms that are not normal")
+    for action, what in (("ack", "确认 acknowledge"), ("silence", "消音 silence"),
+                         ("reset", "复位 reset")):  # fmt: skip
+        _action(add(alarms, action, "alarms.act", what), action)
+    add(alarms, "why", "alarms.why", "为何报警 why").add_argument("id")
 
 
 def _common(onto: Parser | None = None) -> Parser:

@@ -159,29 +159,6 @@ async def test_thousands_of_alarms_are_windowed_and_none_is_lost(
     await expect(console.row(VOTE)).to_be_visible()
 
 
-async def test_a_lost_stream_is_a_curtain_with_a_buzz_and_nothing_is_sent(
-    console: Console, daemon: Any
-) -> None:
-    await console.page.add_init_script(FASTER)
-    await console.login()
-    daemon.raise_alarm(ALARM)
-    await expect(console.row(ALARM)).to_be_visible()
-    daemon.pulse = False
-    body = console.page.locator("body")
-    await expect(body).to_have_attribute("data-live", "late")
-    await console.press(ALARM, "ack")
-    await expect(console.page.locator("#toasts")).to_contain_text("未确认成功,请电话通知")
-    assert not daemon.commands
-    await expect(body).to_have_attribute("data-live", "lost")
-    curtain = console.page.locator("#curtain")
-    await expect(curtain).to_contain_text("画面失联,以现场报警盘为准")
-    await expect(body).to_have_attribute("data-sound", "lost")
-    daemon.pulse = True
-    await expect(body).to_have_attribute("data-live", "ok")
-    await expect(curtain).to_be_hidden()
-    assert not daemon.commands
-
-
 async def test_a_reload_without_a_click_says_that_there_is_no_sound(
     console: Console, daemon: Any
 ) -> None:

@@ -82,7 +82,9 @@ export class List {
   noteVersion(item) {
     const known = this.versions.get(item.id);
     if (known?.occurrence === item.occurrence && known.version === item.version) return;
-    const before = known?.occurrence === item.occurrence ? known.version : null;
+    // Only what calls again (a rise, a raise anew) must have been looked at before it is answered.
+    const calls = item.core === "unack_active" && known?.occurrence === item.occurrence;
+    const before = calls ? known.version : null;
     this.versions.set(item.id, { occurrence: item.occurrence, version: item.version, since: performance.now(), before });
   }
 
