@@ -37,14 +37,15 @@ EXIT_OK, EXIT_UNREACHABLE = 0, 4
 
 async def serve(data: Path) -> int:
     """Mirror the daemon of a data folder and serve it until the daemon or a signal ends it."""
+    parent = os.getppid()  # At once: a daemon that dies while we start is gone too.
     mirror = Mirror(data / "run" / "live.sock")
     following = asyncio.create_task(mirror.run(), name="mirror")
     try:
         async with asyncio.timeout(FIRST_S):
-            await _first_of(mirror.ready.wait(), _parent_gone())
+            await _first_of(mirror.ready.wait(), _parent_gone(parent))
         if not mirror.ready.is_set():
             return EXIT_OK
-        return await _serve(data, mirror)
+        return await _serve(data, mirror, parent)
     except TimeoutError:
         log.critical("no daemon answers at %s", data)
         return EXIT_UNREACHABLE
@@ -56,7 +57,7 @@ async def serve(data: Path) -> int:
         await asyncio.gather(following, return_exceptions=True)
 
 
-async def _serve(data: Path, mirror: Mirror) -> int:
+async def _serve(data: Path, mirror: Mirror, parent: int) -> int:
     listen = data / "run" / "listen.json"
     sock = listening(mirror.site["console"]["bind"], listen)
     sessions = Sessions(data / "secrets" / "sessions.db", time.time_ns)
@@ -95,7 +96,7 @@ async def _serve(data: Path, mirror: Mirror) -> int:
         shown = f"[{host}]" if ":" in host else host
         write_owner_only(listen, {"http": f"{shown}:{port}", "pid": os.getpid(), "schema": 1})
         log.info("console at http://%s:%s", shown, port)
-        await _first_of(asyncio.shield(serving), _parent_gone())
+        await _first_of(asyncio.shield(serving), _parent_gone(parent))
         server.stop()
         await serving
         return EXIT_OK
@@ -160,9 +161,8 @@ def _last_port(listen: Path) -> int:
     return 0
 
 
-async def _parent_gone() -> None:
+async def _parent_gone(parent: int) -> None:
     """Returns when the daemon that started this process is no longer its parent."""
-    parent = os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110 - the kernel sets no asyncio event
         await asyncio.sleep(PARENT_S)
     log.info("the daemon is gone: ending")

@@ -1,8 +1,10 @@
 """The child process: says where it listens, finds a free port, ends with the daemon."""
 
+import asyncio
 import json
 import signal
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,35 @@ async def test_the_terminals_interrupt_is_the_daemons_to_handle(child: Any) -> N
     child.process.send_signal(signal.SIGINT)
     async with httpx.AsyncClient(base_url=url) as client:
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_it_ends_when_the_daemon_that_started_it_is_gone(
+    daemon: Any, tmp_path: Path, wait_until_async: Any
+) -> None:
+    daemon_like = (
+        "import subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, '-m', 'parkwatch.daemon.web', {str(tmp_path)!r}])\n"
+        "time.sleep(60)\n"
+    )
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", daemon_like, stderr=asyncio.subprocess.DEVNULL
+    )
+    listen = tmp_path / "run" / "listen.json"
+    await wait_until_async(listen.exists, "the child listens", 15)
+    address = json.loads(listen.read_text())["http"]
+    parent.kill()
+    await parent.wait()
+    await wait_until_async(lambda: not listen.exists(), "the child ended")
+
+    async def refused() -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                await client.get(f"http://{address}/healthz")
+        except httpx.TransportError:
+            return True
+        return False
+
+    await wait_until_async(refused, "nobody listens")
 
 
 def test_a_used_port_gives_way_to_the_next_and_says_so(
