@@ -17,11 +17,12 @@ _FORMATS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
 
 
 def raw_number(register: Register, words: Sequence[int]) -> float:
-    """The number in one or two words (or the bit), in the register's type and word order.
+    """The number in one or two words of 16 bits (or the bit), in the register's type and order.
 
-    Word order by example, 100.25 as f32: abcd 42C8 8000, cdab 8000 42C8, dcba 0080 C842, badc
-    C842 0080.
+    Orders by example, 100.25 as f32: abcd 42C8 8000, cdab 8000 42C8, dcba 0080 C842, badc
+    C842 0080. A single word is turned round by badc and dcba.
     """
+    assert len(words) == register.words
     if register.type == "bit":
         return float(bool(words[0]))
     data = struct.pack(f">{len(words)}H", *words)
@@ -33,11 +34,14 @@ def raw_number(register: Register, words: Sequence[int]) -> float:
 
 
 def decode(register: Register, words: Sequence[int]) -> tuple[float, int]:
-    """Value and quality byte; what is no number is a fault of the channel."""
+    """Value in the point's unit and quality byte; what is no number is a fault of the channel.
+
+    A value with bad quality is NaN, and nothing else is.
+    """
     value = raw_number(register, words) * register.scale + register.offset
     if not math.isfinite(value):
         return math.nan, BAD_FAULT
     if register.signal == "4-20mA":
         values, qualities = ne43.convert(np.array([value]), register.low, register.high)
         return float(values[0]), int(qualities[0])
-    return round(value, 9), GOOD  # 19 * 0.1 is 1.9, as the panel shows it
+    return float(f"{value:.12g}"), GOOD  # 19 * 0.1 is 1.9, as the panel shows it

@@ -10,27 +10,23 @@ from parkwatch.rules.compile import NEVER
 from parkwatch.rules.grade import Grade, highest
 from parkwatch.rules.lifecycle import Event, State, step
 from parkwatch.rules.site import SECOND_NS
-from parkwatch.rules.transition import AlarmView, Command, Outcome, Transition
+from parkwatch.rules.transition import AlarmView, Transition
 
 REALARM_NS = {
     Grade.RED: 15 * 60 * SECOND_NS,
     Grade.ORANGE: 30 * 60 * SECOND_NS,
     Grade.YELLOW: 60 * 60 * SECOND_NS,
-    Grade.BLUE: NEVER,
 }
-"""Re-alarm time while active and acknowledged (contracts.md; ours, grade D)."""
-_ACTIVE = (State.UNACK_ACTIVE, State.ACK_ACTIVE)
-_MAY = {
-    "ack": frozenset({"operator", "shift-lead", "engineer", "technician", "admin"}),
-    "silence": frozenset({"operator", "shift-lead", "engineer", "technician", "admin"}),
-    "reset": frozenset({"operator", "shift-lead"}),
-}
+"""Re-alarm time while active and acknowledged (ours, grade D); a blue one does not sound again."""
+SUPPRESSED = "suppressed_by_design"
+_ANNOUNCED = frozenset({"raise", "reraise", "rise", "realarm"})
 
 
 @dataclass(slots=True)
 class Alarm:
     """One alarm that is not normal. `level` is the live level, 0 when the condition returned;
-    `announced` the version of the newest raise, reraise, rise or realarm."""
+    `announced` the version of the newest raise, reraise, rise or realarm; `quiet`: that one was
+    under a mask, so that nobody was told."""
 
     id: str
     state: State = State.NORMAL
@@ -41,6 +37,8 @@ class Alarm:
     peak: Grade = Grade.BLUE
     level: int = 0
     latching: bool = False
+    mask: str = ""
+    quiet: bool = False
     raised: int = 0
     changed: int = 0
     realarm_due: int = NEVER
@@ -51,13 +49,15 @@ class Alarm:
 @dataclass(frozen=True, slots=True)
 class Live:
     """What is live of an alarm's condition: `level` 0 where nothing is; `began` becomes the
-    occurrence if this raises it; `latch`: a level that latches was reached."""
+    occurrence if this raises it; `latch`: a level that latches was reached; `mask` under which
+    it is raised."""
 
     level: int
     grade: Grade
     began: int
     cause: Mapping[str, Any]
     latch: bool = False
+    mask: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +75,30 @@ class Book:
     def __init__(self) -> None:
         self.alarms: dict[str, Alarm] = {}
         self.last: dict[str, int] = {}
+        self._next_due = NEVER
+
+    def live_level(self, alarm_id: str) -> int:
+        """The live level of an alarm, 0 where its condition is not live."""
+        alarm = self.alarms.get(alarm_id)
+        return 0 if alarm is None else alarm.level
 
     def level(self, alarm_id: str, now: int, live: Live) -> list[Transition]:
-        """The live level of an alarm is now so."""
-        level, grade, cause = live.level, live.grade, live.cause
+        """The live level of an alarm is now so; a worse grade of the same level is a rise too."""
         alarm = self.alarms.get(alarm_id)
-        before = alarm.level if alarm is not None else 0
-        if level == before:
+        before = 0 if alarm is None else alarm.level
+        if live.level == before and not (
+            alarm is not None and before and live.grade.urgency > alarm.grade.urgency
+        ):
             return []
         if alarm is None:
             alarm = self.alarms[alarm_id] = Alarm(alarm_id)
-        alarm.level = level
-        if level == 0:
+        alarm.level = live.level
+        if live.level == 0:
             event = Event.LATCH if alarm.latching else Event.RETURN
-            return [self._move(alarm, event, alarm.grade, now, cause)]
+            return [self.move(alarm, event, alarm.grade, now, live.cause)]
         alarm.latching = alarm.latching or live.latch
+        if before == 0:
+            alarm.mask = live.mask
         if alarm.state is State.NORMAL:
             alarm.occurrence = max(live.began, self.last.get(alarm_id, 0) + 1)
             alarm.raised = now
@@ -97,56 +106,62 @@ class Book:
         elif before == 0:
             event = Event.RERAISE
         else:
-            event = Event.RISE if level > before else Event.FALL
-        return [self._move(alarm, event, grade, now, cause)]
+            event = Event.FALL if live.level < before else Event.RISE
+        return [self.move(alarm, event, live.grade, now, live.cause)]
 
-    def realarm(self, now: int) -> list[Transition]:
+    def realarm(self, due: int, now: int) -> list[Transition]:
         """Acknowledged alarms whose re-alarm time is over sound again."""
+        if self.next_due() > due:
+            return []
         return [
-            self._move(alarm, Event.REALARM, alarm.grade, now, alarm.cause)
+            self.move(alarm, Event.REALARM, alarm.grade, now, alarm.cause)
             for alarm in list(self.alarms.values())
-            if alarm.realarm_due <= now
+            if alarm.realarm_due <= due
         ]
 
     def next_due(self) -> int:
-        return min((alarm.realarm_due for alarm in self.alarms.values()), default=NEVER)
+        """When the next alarm sounds again, NEVER where none will."""
+        if self._next_due < 0:
+            self._next_due = min((a.realarm_due for a in self.alarms.values()), default=NEVER)
+        return self._next_due
 
-    def command(self, command: Command, now: int, *, unknown: bool) -> Outcome:
-        """Acknowledge, reset, or check a silence; `unknown`: the condition cannot be seen."""
-        alarm = self.alarms.get(command.alarm)
-        refusal = self._refusal(alarm, command, unknown=unknown)
-        if refusal is not None:
-            return refusal
-        assert alarm is not None
-        if command.action == "silence":
-            return Outcome(ok=True)
-        event = Event.ACK if command.action == "ack" else Event.RESET
-        cause = {**alarm.cause, "person": command.person, "why": command.reason}
-        return Outcome(ok=True, transitions=(self._move(alarm, event, alarm.grade, now, cause),))
+    def suppress(
+        self, alarm_id: str, now: int, *, mask: str, because: Mapping[str, Any]
+    ) -> list[Transition]:
+        """Put an alarm under a mask, or take it away (`mask` empty); the core state runs on.
 
-    def _refusal(self, alarm: Alarm | None, command: Command, *, unknown: bool) -> Outcome | None:
-        if alarm is None or alarm.occurrence != command.occurrence:
-            return _no(
-                "ALM-404",
-                "该报警(此次)已不存在 no such alarm or occurrence",
-                "刷新列表 look at the list again",
-            )
-        if command.role not in _MAY.get(command.action, frozenset()):
-            return _no(
-                "ALM-403", "您的角色无此权限 your role may not", "请有权限者操作 ask who may"
-            )
-        if command.action == "ack":
-            return _ack_refusal(alarm, command)
-        return (
-            _reset_refusal(alarm, command, unknown=unknown) if command.action == "reset" else None
-        )
+        An alarm that came and went under its mask was told to nobody: without the mask nothing is
+        left of it to acknowledge (ISA-18.2: re-evaluated).
+        """
+        alarm = self.alarms.get(alarm_id)
+        if alarm is None or alarm.mask == mask:
+            return []
+        alarm.mask = mask
+        after = alarm.state
+        if not mask and alarm.quiet and alarm.state is State.RTN_UNACK:
+            after = State.NORMAL
+        event = "suppress" if mask else "unsuppress"
+        cause = {**alarm.cause, **because}
+        return [self._write(alarm, event, after, alarm.grade, now, cause)]
+
+    def move(
+        self, alarm: Alarm, event: Event, grade: Grade, now: int, cause: Mapping[str, Any]
+    ) -> Transition:
+        """One step of the lifecycle's table; a programmer's slip where the table has none."""
+        after = step(alarm.state, event)
+        assert after is not None, f"{alarm.id}: {event} in {alarm.state}"
+        if event is Event.RAISE:
+            alarm.version, alarm.peak = 0, grade
+        alarm.peak = highest(alarm.peak, grade)
+        if event is Event.LATCH:
+            return self._write(alarm, "return", after, alarm.peak, now, cause)
+        return self._write(alarm, str(event), after, grade, now, cause)
 
     def fold(self, transition: Transition) -> None:
         """Take a journaled transition: state is what the journal says."""
         state = State(transition.after)
         if state is State.NORMAL:
-            self.alarms.pop(transition.alarm, None)
-            self.last[transition.alarm] = transition.occurrence
+            self._end(transition.alarm, transition.occurrence)
             return
         alarm = self.alarms.get(transition.alarm)
         if alarm is None or alarm.occurrence != transition.occurrence:
@@ -155,21 +170,21 @@ class Book:
             )
         self._take(alarm, transition, state)
 
-    def view(self, alarm: Alarm, place: Place) -> AlarmView:
-        """The alarm as people see it."""
+    def view(self, alarm: Alarm, place: Place, cause: Mapping[str, Any]) -> AlarmView:
+        """The alarm as people see it: the mask before the core state."""
         return AlarmView(
             alarm=alarm.id,
             occurrence=alarm.occurrence,
             version=alarm.version,
-            state=str(alarm.state),
+            state=alarm.mask or str(alarm.state),
             core=str(alarm.state),
             grade=alarm.grade,
             peak=alarm.peak,
-            mask="",
+            mask=alarm.mask,
             raised=alarm.raised,
             changed=alarm.changed,
             live_level=alarm.level,
-            cause=alarm.cause,
+            cause=cause,
             point=place.point,
             zone=place.zone,
             enterprise=place.enterprise,
@@ -183,6 +198,7 @@ class Book:
     def restore(self, state: Mapping[str, Any]) -> None:
         """The reverse of `snapshot`."""
         self.last = dict(state["last"])
+        self._next_due = -1
         for row in state["alarms"]:
             enums = {
                 "state": State(row["state"]),
@@ -191,34 +207,39 @@ class Book:
             }
             self.alarms[row["id"]] = Alarm(**{**row, **enums})
 
-    def _move(
-        self, alarm: Alarm, event: Event, grade: Grade, now: int, cause: Mapping[str, Any]
+    def _write(
+        self,
+        alarm: Alarm,
+        event: str,
+        after: State,
+        grade: Grade,
+        now: int,
+        cause: Mapping[str, Any],
     ) -> Transition:
-        after = step(alarm.state, event)
-        assert after is not None, f"{alarm.id}: {event} in {alarm.state}"
-        if event is Event.RAISE:
-            alarm.version, peak = 0, grade
-        else:
-            peak = highest(alarm.peak, grade)
         transition = Transition(
             alarm=alarm.id,
             occurrence=alarm.occurrence,
             version=alarm.version + 1,
-            event="return" if event is Event.LATCH else str(event),
+            event=event,
             before=str(alarm.state),
             after=str(after),
-            grade=peak if event is Event.LATCH else grade,
-            peak=peak,
+            grade=grade,
+            peak=alarm.peak,
             received=now,
+            mask=alarm.mask,
             cause={**cause, "level": alarm.level, "latching": alarm.latching},
             origin=alarm.origin,
         )
         if after is State.NORMAL:
-            del self.alarms[alarm.id]
-            self.last[alarm.id] = alarm.occurrence
+            self._end(alarm.id, alarm.occurrence)
         else:
             self._take(alarm, transition, after)
         return transition
+
+    def _end(self, alarm_id: str, occurrence: int) -> None:
+        self.alarms.pop(alarm_id, None)
+        self.last[alarm_id] = occurrence
+        self._next_due = -1
 
     def _take(self, alarm: Alarm, transition: Transition, state: State) -> None:
         alarm.state = state
@@ -228,51 +249,20 @@ class Book:
         alarm.cause = transition.cause
         alarm.level = int(transition.cause.get("level", 0))
         alarm.latching = bool(transition.cause.get("latching", False))
-        alarm.realarm_due = NEVER
-        if transition.event in ("raise", "reraise", "rise", "realarm"):
+        alarm.mask = transition.mask
+        alarm.origin = transition.origin
+        if transition.event in _ANNOUNCED:
             alarm.announced = transition.version
-        if state is State.ACK_ACTIVE:
-            wait = REALARM_NS[alarm.grade]
-            alarm.realarm_due = NEVER if wait == NEVER else transition.received + wait
+            alarm.quiet = bool(transition.mask)
+        elif transition.event == "unsuppress":
+            alarm.quiet = False
+        self._plan_realarm(alarm, transition)
 
-
-def _no(code: str, what: str, remedy: str) -> Outcome:
-    return Outcome(ok=False, code=code, what=what, remedy=remedy)
-
-
-def _stale() -> Outcome:
-    return _no(
-        "ALM-409",
-        "报警在您查看后已变化 the alarm has changed since you looked",
-        "请重新查看后再操作 look again, then act",
-    )
-
-
-def _ack_refusal(alarm: Alarm, command: Command) -> Outcome | None:
-    if not alarm.announced <= command.version <= alarm.version:
-        return _stale()
-    if step(alarm.state, Event.ACK) is None:
-        return _no("ALM-410", "该报警已确认 already acknowledged", "无需再确认 nothing to do")
-    return None
-
-
-def _reset_refusal(alarm: Alarm, command: Command, *, unknown: bool) -> Outcome | None:
-    if command.version != alarm.version:
-        return _stale()
-    if alarm.state in _ACTIVE or unknown:
-        value, limit = alarm.cause.get("value"), alarm.cause.get("limit")
-        seen = "状态未知 cannot be seen" if unknown else f"{value} / {limit}"
-        return _no(
-            "ALM-411",
-            f"复位失败:条件仍在或未知 reset refused, condition holds or is unknown ({seen})",
-            "待气体消散并现场核实后复位 wait until it is gone and checked on site",
-        )
-    if alarm.state is not State.LATCHED_ACK:
-        return _no("ALM-410", "须先确认再复位 acknowledge before reset", "先确认 acknowledge first")
-    if alarm.peak is Grade.RED and command.role != "shift-lead":
-        return _no(
-            "ALM-403",
-            "红警由值班长复位 a red is reset by the shift lead",
-            "请值班长操作 ask the shift lead",
-        )
-    return None
+    def _plan_realarm(self, alarm: Alarm, transition: Transition) -> None:
+        """From the acknowledgement; a mask that comes or goes moves no deadline."""
+        if alarm.state is not State.ACK_ACTIVE:
+            alarm.realarm_due = NEVER
+        elif transition.event == "ack":
+            wait = REALARM_NS.get(alarm.grade)
+            alarm.realarm_due = NEVER if wait is None else transition.received + wait
+        self._next_due = -1

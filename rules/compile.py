@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,16 +18,18 @@ FAULT_OFF_NS = 10 * SECOND_NS
 class Table:
     """Columns over r rows; `begin[p]:begin[p + 1]` are the rows of point p, its fault row last.
 
-    Constant: `point` int32, `sign` float64 (+1 high, -1 low), `limit`, `deadband` float64,
+    Constant: `point` int32, `high` bool (the side), `limit` and `release` float64 (reached at the
+    one, over only at the other; both times `sign`, so that a larger number is always worse),
     `on_ns`, `off_ns` int64, `fault` bool. State: `truth` int8, `holds` bool (the last known truth,
     its delay aside), `live` bool (from the end of the on-delay to the end of the off-delay),
-    `since` int64 (engine time at which it became TRUE), `due` int64 (when its running delay ends,
-    NEVER where none runs), `left` int64 (what was left of a delay that UNKNOWN paused).
+    `since` int64 (engine time at which it became TRUE), `due` int64 (when its running delay ends),
+    `left` int64 (what was left of a delay that UNKNOWN paused); NEVER where there is none.
     """
 
     def __init__(self, site: Site) -> None:
         per_point: list[list[Limit]] = [[] for _ in site.points]
         for limit in site.limits:
+            assert limit.group != "fault", "the fault row of a point is the engine's own"
             per_point[limit.point].append(limit)
         self.limits: list[Limit] = []
         begin = [0]
@@ -35,10 +39,12 @@ class Table:
             begin.append(len(self.limits))
         rows = self.limits
         self.begin = np.array(begin, dtype=np.int64)
+        self.span: list[range] = [range(a, b) for a, b in pairwise(begin)]
         self.point = np.array([row.point for row in rows], dtype=np.int32)
-        self.sign = np.array([1.0 if row.side == "high" else -1.0 for row in rows])
-        self.limit = np.array([row.limit for row in rows], dtype=np.float64)
-        self.deadband = np.array([row.deadband for row in rows], dtype=np.float64)
+        self.high = np.array([row.side == "high" for row in rows], dtype=np.bool_)
+        self.sign = np.where(self.high, 1.0, -1.0)
+        self.limit = self.sign * np.array([row.limit for row in rows], dtype=np.float64)
+        self.release = self.sign * np.array([_release(row) for row in rows], dtype=np.float64)
         self.on_ns = np.array([row.on_delay_ns for row in rows], dtype=np.int64)
         self.off_ns = np.array([row.off_delay_ns for row in rows], dtype=np.int64)
         self.fault = np.array([row.group == "fault" for row in rows], dtype=np.bool_)
@@ -48,52 +54,20 @@ class Table:
         self.live: NDArray[np.bool_] = np.zeros(n, dtype=np.bool_)
         self.since: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
         self.due: NDArray[np.int64] = np.full(n, NEVER, dtype=np.int64)
-        self.left: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
+        self.left: NDArray[np.int64] = np.full(n, NEVER, dtype=np.int64)
         self.groups: dict[tuple[int, str], list[int]] = {}
         for row, limit in enumerate(rows):
             self.groups.setdefault((limit.point, limit.group), []).append(row)
 
-    def rows_of(self, points: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The rows that some points touch, in the points' order."""
-        starts, ends = self.begin[points], self.begin[points + 1]
-        counts = ends - starts
-        offsets = np.repeat(np.cumsum(counts) - counts, counts)
-        rows: NDArray[np.int64] = np.repeat(starts, counts) + np.arange(len(offsets)) - offsets
-        return rows
+    def rows_of(self, points: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows that some points touch, in the points' order, and where each point's begin."""
+        starts = self.begin[points]
+        counts = self.begin[points + 1] - starts
+        firsts = np.cumsum(counts) - counts
+        rows: NDArray[np.int64] = np.repeat(starts - firsts, counts) + np.arange(counts.sum())
+        return rows, firsts
 
-    def change(self, row: int, truth: int, now: int, on_ns: int) -> bool:
-        """Take a row's new truth; True where its `live` changed at once (no delay to wait for).
 
-        UNKNOWN pauses a running delay and keeps what is left of it; the same truth resumes it,
-        the other one ends it.
-        """
-        self.truth[row] = truth
-        if truth == UNKNOWN:
-            if self.due[row] != NEVER:
-                self.left[row] = self.due[row] - now
-                self.due[row] = NEVER
-            return False
-        true = truth == TRUE
-        if bool(self.holds[row]) == true:
-            if self.left[row]:
-                self.due[row] = now + self.left[row]
-                self.left[row] = 0
-            return False
-        self.holds[row] = true
-        self.left[row] = 0
-        self.due[row] = NEVER
-        if true and not self.live[row]:
-            self.since[row] = now
-        if bool(self.live[row]) == true:
-            return False  # It came back while the off-delay ran, or went while the on-delay ran.
-        delay = on_ns if true else int(self.off_ns[row])
-        if delay == 0:
-            self.live[row] = true
-            return True
-        self.due[row] = now + delay
-        return False
-
-    def expire(self, row: int) -> None:
-        """A row's delay ran to its end: what held all the time is now so."""
-        self.due[row] = NEVER
-        self.live[row] = self.holds[row]
+def _release(row: Limit) -> float:
+    """At or beyond which value the condition is over; rounded, so that 0.12 - 0.012 is 0.108."""
+    return round(row.limit - row.deadband if row.side == "high" else row.limit + row.deadband, 9)

@@ -1,65 +1,152 @@
-"""The gas table of profile `gbt50493` (default): set points with unit, source and evidence grade.
+"""The gas table of profile `gbt50493` (default): every cell with its source and evidence grade.
 
-Level 1 <= 25 %LEL or <= 100 % OEL, level 2 <= 50 %LEL or <= 200 % OEL (GB/T 50493-2019, evidence
-B). Toxic set points are given in mg/m3 and converted with the declared molar mass at 20 degC,
-101.325 kPa (24.055 L/mol), always rounded down to the channel's resolution: the bound is "<=".
-Evidence: A text of the law read, B two consistent secondary sources, C one, D our own proposal.
+Level 1 <= 25 %LEL or <= 100 % OEL, level 2 <= 50 %LEL or <= 200 % OEL (GB/T 50493-2019); a gas
+that is both explosive and toxic is set by its toxicity. Toxic set points are in mg/m3, converted
+with the molar mass of the row (units.py) and always rounded down to the channel's resolution: the
+bound is "<=". Evidence: A text of the law read, B two consistent secondary sources, C one, D our
+own proposal, R recalled and not verified: shown, never active.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from parkwatch.rules.fault import Fault
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS, Limit, Point
+from parkwatch.rules.units import MOLAR_VOLUME_L, convert, round_down, round_up
 
-MOLAR_VOLUME_L = 24.055
 PROFILE = "gbt50493"
+__all__ = [
+    "GASES", "MOLAR_VOLUME_L", "PROFILE", "Cell", "Gas", "find", "limits_for", "round_down",
+    "set_points", "units", "upper_bound", "weaker",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure of the table: `source` names standard and clause, `evidence` is A, B, C, D, R."""
+
+    value: float
+    source: str
+    evidence: str
+
+    @property
+    def active(self) -> bool:
+        return self.evidence != "R"
 
 
 @dataclass(frozen=True, slots=True)
 class Gas:
-    """A row: `molar` g/mol; `levels` in mg/m3 for toxics (0.0, 0.0 for combustibles, whose set
-    points are 25 and 50 %LEL); `high` end of the usual range in `unit`; `clause` and `evidence`.
+    """A row; None where the table has no figure.
+
+    `molar` g/mol; `lel` %vol (for display: a channel declares the LEL it is calibrated with);
+    `mac`, `twa`, `stel` mg/m3; `al1`, `al2` set points in `native` (%LEL, mg/m3 or %vol); `high`
+    end of the usual range and `resolution`, both in `unit` (D).
     """
 
     key: str
     zh: str
     en: str
     unit: str
-    molar: float
-    levels: tuple[float, float]
+    native: str
     high: float
     resolution: float
-    clause: str
-    evidence: str
+    molar: Cell | None = None
+    lel: Cell | None = None
+    mac: Cell | None = None
+    twa: Cell | None = None
+    stel: Cell | None = None
+    al1: Cell | None = None
+    al2: Cell | None = None
+
+    @property
+    def levels(self) -> tuple[Cell, Cell] | None:
+        """Both set points where they may be used: never one that was only recalled."""
+        if self.al1 is None or self.al2 is None or not (self.al1.active and self.al2.active):
+            return None
+        return self.al1, self.al2
+
+    @property
+    def clause(self) -> str:
+        return self.al1.source if self.al1 is not None else "无缺省限值 no default set point"
+
+    @property
+    def evidence(self) -> str:
+        return self.al1.evidence if self.al1 is not None else "D"
 
 
-_LEL = "GB/T 50493-2019 ≤25/50 %LEL"
-_OEL = "GB/T 50493-2019 ≤100/200 % OEL"
+_LEL_RULE = "GB/T 50493-2019 ≤25/50 %LEL"
+_OEL_RULE = "GB/T 50493-2019 ≤100/200 % OEL"
+_IEC = "IEC 60079-20-1:2010"
+
+
+def _combustible(
+    key: str, names: tuple[str, str], molar: Cell | None, lel: Cell, twa: Cell | None = None
+) -> Gas:
+    return Gas(
+        key, *names, "%LEL", "%LEL", 100.0, 1.0, molar, lel, twa=twa,
+        al1=Cell(25.0, _LEL_RULE, "B"), al2=Cell(50.0, _LEL_RULE, "B"),
+    )  # fmt: skip
+
+
+def _toxic(
+    key: str, names: tuple[str, str], molar: float, oel: tuple[float, float, float], evidence: str,
+    channel: tuple[float, float, float],
+) -> Gas:  # fmt: skip
+    """`oel`: MAC, PC-TWA, PC-STEL in mg/m3, 0 where there is none; MAC comes first.
+
+    `channel`: end of the range and resolution in ppm, LEL in %vol or 0.
+    """
+    base, name = (oel[0], "MAC") if oel[0] else (oel[1], "PC-TWA")
+    source = f"{_OEL_RULE}; GBZ 2.1-2019 {name} {base:g} mg/m3"
+    mac, twa, stel = (Cell(value, "GBZ 2.1-2019", evidence) if value else None for value in oel)
+    high, resolution, lel = channel
+    return Gas(
+        key, *names, "ppm", "mg/m3", high, resolution,
+        molar=_b(molar), lel=_b(lel) if lel else None, mac=mac, twa=twa, stel=stel,
+        al1=Cell(base, source, evidence), al2=Cell(2 * base, source, evidence),
+    )  # fmt: skip
+
+
+def _b(value: float) -> Cell:
+    return Cell(value, _IEC, "B")
+
+
+_O2_RULE = "GB 30871-2022 6.4 (19.5 / 23.5 %vol)"
 _TABLE = (
-    Gas("CH4", "甲烷", "methane", "%LEL", 16.04, (0, 0), 100, 1, _LEL, "B"),
-    Gas("C3H8", "丙烷", "propane", "%LEL", 44.10, (0, 0), 100, 1, _LEL, "B"),
-    Gas("H2", "氢气", "hydrogen", "%LEL", 2.016, (0, 0), 100, 1, _LEL, "B"),
-    Gas("C2H4", "乙烯", "ethylene", "%LEL", 28.05, (0, 0), 100, 1, _LEL, "B"),
-    Gas("CO", "一氧化碳", "CO", "ppm", 28.01, (20, 40), 100, 0.1, _OEL + " TWA 20", "B"),
-    Gas("H2S", "硫化氢", "H2S", "ppm", 34.08, (10, 20), 50, 0.1, _OEL + " MAC 10", "B"),
-    Gas("NH3", "氨", "ammonia", "ppm", 17.03, (20, 40), 100, 0.1, _OEL + " TWA 20", "B"),
-    Gas("CL2", "氯气", "chlorine", "ppm", 70.91, (1, 2), 5, 0.01, _OEL + " MAC 1", "B"),
-    Gas("SO2", "二氧化硫", "SO2", "ppm", 64.06, (5, 10), 20, 0.01, _OEL + " TWA 5", "B"),
-    Gas("HCN", "氰化氢", "HCN", "ppm", 27.03, (1, 2), 10, 0.01, _OEL + " MAC 1", "B"),
-    Gas("C6H6", "苯", "benzene", "ppm", 78.11, (3, 6), 10, 0.01, _OEL + " TWA 3", "C"),
-    Gas("COCL2", "光气", "phosgene", "ppm", 98.92, (0.5, 1), 1, 0.01, _OEL + " MAC 0.5", "B"),
-    Gas("HF", "氟化氢", "HF", "ppm", 20.01, (2, 4), 10, 0.1, _OEL + " MAC 2", "B"),
-    Gas("CO2", "二氧化碳", "CO2", "ppm", 44.01, (9000, 18000), 50_000, 10, _OEL, "B"),
-    Gas("O2", "氧气", "oxygen", "%vol", 32.00, (0, 0), 30, 0.1, "GB 30871-2022 19.5 / 23.5", "A"),
-)
+    _combustible("CH4", ("甲烷", "methane"), _b(16.04), _b(4.4)),
+    _combustible("C3H8", ("丙烷", "propane"), _b(44.10), _b(1.7)),
+    _combustible("H2", ("氢气", "hydrogen"), _b(2.016), _b(4.0)),
+    _combustible(
+        "GASOLINE", ("汽油", "gasoline vapour"), None, Cell(1.1, "recalled", "R"),
+        Cell(300.0, "recalled: 溶剂汽油", "R"),
+    ),
+    _combustible("C2H4", ("乙烯", "ethylene"), _b(28.05), _b(2.3)),
+    _toxic("CO", ("一氧化碳", "CO"), 28.01, (0, 20, 30), "B", (100, 0.1, 10.9)),
+    _toxic("H2S", ("硫化氢", "H2S"), 34.08, (10, 0, 0), "B", (50, 0.1, 4.0)),
+    _toxic("NH3", ("氨", "ammonia"), 17.03, (0, 20, 30), "B", (100, 0.1, 15)),
+    _toxic("CL2", ("氯气", "chlorine"), 70.91, (1, 0, 0), "B", (5, 0.01, 0)),
+    _toxic("SO2", ("二氧化硫", "SO2"), 64.06, (0, 5, 10), "B", (20, 0.01, 0)),
+    _toxic("HCN", ("氰化氢", "HCN"), 27.03, (1, 0, 0), "B", (10, 0.01, 5.4)),
+    _toxic("C6H6", ("苯", "benzene"), 78.11, (0, 3, 6), "C", (10, 0.01, 1.2)),
+    _toxic("COCL2", ("光气", "phosgene"), 98.92, (0.5, 0, 0), "B", (1, 0.01, 0)),
+    _toxic("HF", ("氟化氢", "HF"), 20.01, (2, 0, 0), "B", (10, 0.1, 0)),
+    _toxic("CO2", ("二氧化碳", "CO2"), 44.01, (0, 9000, 18000), "B", (50_000, 10, 0)),
+    _toxic("NO2", ("二氧化氮", "NO2"), 46.01, (0, 5, 10), "C", (20, 0.1, 0)),
+    _toxic("HCL", ("氯化氢", "HCl"), 36.46, (7.5, 0, 0), "C", (20, 0.1, 0)),
+    _toxic(
+        "ETO", ("环氧乙烷", "ethylene oxide"), 44.05, (0, 0.6, 2), "C", (5, 0.01, 2.6)),
+    Gas("VOC", "挥发性有机物", "VOC (isobutylene)", "ppm", "ppm", 2000.0, 0.1,
+        _b(56.11), _b(1.6)),
+    Gas("O2", "氧气", "oxygen", "%vol", "%vol", 30.0, 0.1, Cell(32.0, _IEC, "B"),
+        al1=Cell(19.5, _O2_RULE, "A"), al2=Cell(18.0, "ParkWatch 18.0 %vol", "D")),
+)  # fmt: skip
 GASES: dict[str, Gas] = {gas.key: gas for gas in _TABLE}
 
 O2_LOW, O2_LOW_2, O2_HIGH, O2_DEADBAND = 19.5, 18.0, 23.5, 0.2
-LEL_LEVELS, LEL_DEADBAND = (25.0, 50.0), 2.0
+LEL_DEADBAND, TOXIC_DEADBAND = 2.0, 0.1
 _ON = (3 * SECOND_NS, SECOND_NS)
 _OFF = (10 * SECOND_NS, 30 * SECOND_NS)
 
@@ -71,72 +158,101 @@ def find(name: str) -> Gas | None:
 
 def units(gas: Gas) -> tuple[str, ...]:
     """Units in which a channel of this gas may declare its values."""
-    if gas.unit == "ppm":
+    if gas.native == "mg/m3":
         return ("ppm", "mg/m3")
     return (gas.unit,)
 
 
-def round_down(value: float, resolution: float) -> float:
-    """The largest step of `resolution` that is not above `value`.
-
-    >>> round_down(7.058, 0.1)
-    7.0
-    """
-    if resolution <= 0:
-        return value
-    steps = math.floor(value / resolution + 1e-9)
-    return round(steps * resolution, 9)
-
-
 def upper_bound(gas: Gas, level: int, unit: str) -> float:
-    """The legal bound of a set point (level 1 or 2) in the channel's unit, unrounded."""
-    if gas.unit == "%LEL":
-        return LEL_LEVELS[level - 1]
-    milligrams = gas.levels[level - 1]
-    return milligrams if unit == "mg/m3" else milligrams * MOLAR_VOLUME_L / gas.molar
+    """The legal bound of a high set point (level 1 or 2) in the channel's unit, unrounded.
+
+    Infinite where the table has none (VOC: the site's own value per substance; oxygen: `weaker`).
+    """
+    levels = gas.levels
+    if levels is None or gas.key == "O2":
+        return math.inf
+    molar = gas.molar.value if gas.molar is not None else 0.0
+    return convert(levels[level - 1].value, gas.native, unit, molar=molar)
+
+
+def weaker(gas: Gas, level: int, value: float, unit: str) -> bool:
+    """Whether a set point is weaker than the bound, so that it needs a signed override.
+
+    For oxygen only the first low stage is bound (19.5 %vol, contracts.md); the enrichment limit
+    is not configurable.
+    """
+    if gas.key == "O2":
+        return level == 1 and value < O2_LOW
+    return value > upper_bound(gas, level, unit)
 
 
 def set_points(gas: Gas, unit: str, resolution: float) -> tuple[float, float]:
-    """The default level 1 and level 2 of a gas with high limits, rounded to the safe side."""
-    return (
-        round_down(upper_bound(gas, 1, unit), resolution),
-        round_down(upper_bound(gas, 2, unit), resolution),
-    )
+    """The default level 1 and level 2 of a gas, rounded to the safe side.
+
+    Fault CFG-122 where the table has none, CFG-123 where the resolution rounds one to nothing.
+    """
+    if gas.levels is None:
+        raise Fault(
+            "CFG-122",
+            f"{gas.key} 无缺省限值 has no default set points",
+            "写明 al1 与 al2 write al1 and al2 for the substance",
+        )
+    if gas.key == "O2":
+        return round_up(O2_LOW, resolution), round_up(O2_LOW_2, resolution)
+    first, second = (round_down(upper_bound(gas, n, unit), resolution) for n in (1, 2))
+    if first <= 0:
+        raise Fault(
+            "CFG-123",
+            f"{gas.key} 分辨率 {resolution:g} {unit} 粗于限值 is coarser than its set point",
+            "更换量程或写明 al1 与 al2 use a finer range, or write al1 and al2",
+        )
+    return first, second
 
 
 def limits_for(
     point: Point, *, al1: float | None = None, al2: float | None = None, lift_yellow: bool = False
-) -> Sequence[Limit]:
-    """The limits of a gas point: defaults of the profile where `al1`, `al2` are not declared."""
+) -> list[Limit]:
+    """The limits of a gas point; `al1`, `al2` (its unit) stand for the profile's where declared.
+
+    On-delay 3 s and off-delay 10 s for level 1, 1 s and 30 s for level 2, which latches and votes
+    (domain.md section 4). Faults of `set_points` where a default is needed and cannot be had.
+    """
     gas = GASES[point.gas]
+    resolution = point.resolution or gas.resolution
+    if al1 is None or al2 is None:
+        first, second = set_points(gas, point.unit, resolution)
+    else:
+        first, second = al1, al2
+    second = second if al2 is None else al2
     yellow = Grade.ORANGE if lift_yellow else Grade.YELLOW
     if gas.key == "O2":
-        return _oxygen(point, al1 or O2_LOW, al2 or O2_LOW_2, yellow)
-    resolution = point.resolution or gas.resolution
-    first, second = set_points(gas, point.unit, resolution)
-    first, second = al1 or first, al2 or second
-    deadband = LEL_DEADBAND if gas.unit == "%LEL" else max(0.1 * first, resolution)
+        first = max(first, second) if al1 is None else al1
+        return _oxygen(point, first, second, yellow)
+    first = min(first, second) if al1 is None else al1
+    step = LEL_DEADBAND if gas.unit == "%LEL" else max(TOXIC_DEADBAND * first, resolution)
     return [
-        Limit(
-            point.index, "gas", level, "high", limit, grade, deadband,
-            _ON[level - 1], _OFF[level - 1],
-            latch=level == 2, votes=level == 2, clause=gas.clause,
-        )
-        for level, limit, grade in ((1, first, yellow), (2, second, Grade.ORANGE))
-    ]  # fmt: skip
+        _limit(point, ("gas", 1, "high"), first, yellow, step, gas.clause),
+        _limit(point, ("gas", 2, "high"), second, Grade.ORANGE, step, gas.clause),
+    ]
 
 
-def _oxygen(point: Point, first: float, second: float, yellow: Grade) -> Sequence[Limit]:
-    clause = GASES["O2"].clause
-    rows = (
-        ("low", 1, "low", first, yellow, False),
-        ("low", 2, "low", second, Grade.ORANGE, True),
-        ("high", 2, "high", O2_HIGH, Grade.ORANGE, True),
-    )
+def _oxygen(point: Point, first: float, second: float, yellow: Grade) -> list[Limit]:
+    levels = GASES["O2"].levels
+    assert levels is not None
+    low, low_2 = (cell.source for cell in levels)
     return [
-        Limit(
-            point.index, group, level, side, limit, grade, O2_DEADBAND,
-            _ON[level - 1], _OFF[level - 1], latch=latch, votes=latch, clause=clause,
-        )
-        for group, level, side, limit, grade, latch in rows
-    ]  # fmt: skip
+        _limit(point, ("low", 1, "low"), first, yellow, O2_DEADBAND, low),
+        _limit(point, ("low", 2, "low"), second, Grade.ORANGE, O2_DEADBAND, low_2),
+        _limit(point, ("high", 2, "high"), O2_HIGH, Grade.ORANGE, O2_DEADBAND, _O2_RULE),
+    ]
+
+
+def _limit(
+    point: Point, row: tuple[str, int, str], limit: float, grade: Grade, deadband: float,
+    clause: str,
+) -> Limit:  # fmt: skip
+    group, level, side = row
+    return Limit(
+        point.index, group, level, side, limit, grade, round(deadband, 9),
+        _ON[level - 1], _OFF[level - 1], latch=level == 2, votes=level == 2, clause=clause,
+    )  # fmt: skip

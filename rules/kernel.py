@@ -1,4 +1,8 @@
-"""Truth of limit conditions: one meaning, a vector path and a scalar path over the same columns."""
+"""Truth of limit conditions: one meaning, a vector path and a scalar path over the same columns.
+
+The vector path only says which readings change something; what they change is then done for one
+reading after the other, in their order, by the scalar path.
+"""
 
 from __future__ import annotations
 
@@ -8,57 +12,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parkwatch.rules.compile import FALSE, TRUE, UNKNOWN, Table
-from parkwatch.rules.quality import READING, Reading, Reason
+from parkwatch.rules.quality import BAD, READING, REASON_MASK, STATUS_MASK, Reading, Reason
 
 SCALAR_MAX = 12
 """Readings up to which the scalar path is cheaper than numpy's fixed cost (measured)."""
+EVALUATE = 3
+"""Code beside FALSE, TRUE, UNKNOWN in the two tables below: the value decides."""
 
-_FAULTS = frozenset({Reason.NONE, Reason.FAULT, Reason.STALE, Reason.COMMS})
-_IS_FAULT = np.array(
-    [READING[q] == Reading.UNKNOWN and (q & 0x3F) in _FAULTS for q in range(256)], dtype=np.bool_
-)
-_IS_LINK = np.array([(q & 0x3F) in (Reason.STALE, Reason.COMMS) for q in range(256)])
+_PLANNED = frozenset({Reason.OUT_OF_SERVICE, Reason.CALIBRATING, Reason.WARMING_UP})
+
+
+def _code(quality: int, side: Reading) -> int:
+    """What a quality byte alone says of a condition of one side.
+
+    A declared over- or under-range is TRUE for its own side. It clears the other side only where
+    the byte does not call the reading bad: a bad reading neither raises nor clears.
+    """
+    reading = Reading(int(READING[quality]))
+    if reading == Reading.EVALUATE:
+        return EVALUATE
+    if reading == side:
+        return TRUE
+    if reading == Reading.UNKNOWN or quality & STATUS_MASK >= BAD:
+        return UNKNOWN
+    return FALSE
+
+
+_HIGH = [_code(q, Reading.HIGH) for q in range(256)]
+_LOW = [_code(q, Reading.LOW) for q in range(256)]
+_BLIND = [code == UNKNOWN for code in _HIGH]
+_FAULTY = [blind and q & REASON_MASK not in _PLANNED for q, blind in enumerate(_BLIND)]
+_HIGH_CODES, _LOW_CODES = np.array(_HIGH, dtype=np.int8), np.array(_LOW, dtype=np.int8)
+BLIND: NDArray[np.bool_] = np.array(_BLIND, dtype=np.bool_)
+"""(256,) whether a detector with this quality byte is no witness of a high condition."""
+FAULTY: NDArray[np.bool_] = np.array(_FAULTY, dtype=np.bool_)
+"""(256,) whether the channel is at fault: blind, and nobody said that it would be."""
 
 
 def truths(
-    table: Table,
-    rows: NDArray[np.int64],
-    value: NDArray[np.float64],
-    quality: NDArray[np.uint8],
-    link_down: NDArray[np.bool_],
+    table: Table, rows: NDArray[np.int64], value: NDArray[np.float64], quality: NDArray[np.uint8]
 ) -> NDArray[np.int8]:
-    """(r,) truth of rows; `value`, `quality` and `link_down` of each row's point, all (r,).
+    """(r,) truth of rows; `value` and `quality` of each row's point, both (r,).
 
     High: `>=`, low: `<=` (reached or exceeded, GB 12358-2024). A condition that holds stays TRUE
     until the value is at limit minus (plus) deadband. NaN is UNKNOWN, tested before comparing.
     """
-    sign = table.sign[rows]
-    over = sign * (value - table.limit[rows])
-    true = (over >= 0) | (table.holds[rows] & (over > -table.deadband[rows]))
-    reading = READING[quality]
-    high = sign > 0
-    known = np.where(
-        reading == Reading.EVALUATE, true, np.where(reading == Reading.HIGH, high, ~high)
-    )
-    unknown = (reading == Reading.UNKNOWN) | ((reading == Reading.EVALUATE) & np.isnan(value))
-    truth = np.where(unknown, UNKNOWN, known)
-    fault = _IS_FAULT[quality] & ~(link_down & _IS_LINK[quality])
-    return np.where(table.fault[rows], fault, truth).astype(np.int8)
+    nan = np.isnan(value)
+    worse = table.sign[rows] * np.where(nan, 0.0, value)
+    true = (worse >= table.limit[rows]) | (table.holds[rows] & (worse > table.release[rows]))
+    code = np.where(table.high[rows], _HIGH_CODES[quality], _LOW_CODES[quality])
+    judged = np.where(nan, UNKNOWN, true)
+    known = np.where(code == EVALUATE, judged, code)
+    return np.where(table.fault[rows], FAULTY[quality], known).astype(np.int8)
 
 
-def truth(table: Table, row: int, value: float, quality: int, *, link_down: bool) -> int:
+def truth(table: Table, row: int, value: float, quality: int) -> int:
     """The same for one row."""
     if table.fault[row]:
-        return int(bool(_IS_FAULT[quality]) and not (link_down and bool(_IS_LINK[quality])))
-    reading = READING[quality]
-    if reading == Reading.UNKNOWN:
-        return UNKNOWN
-    high = table.sign[row] > 0
-    if reading != Reading.EVALUATE:
-        return int(high == (reading == Reading.HIGH))
+        return TRUE if _FAULTY[quality] else FALSE
+    code = _HIGH[quality] if table.high[row] else _LOW[quality]
+    if code != EVALUATE:
+        return code
     if math.isnan(value):
         return UNKNOWN
-    over = table.sign[row] * (value - table.limit[row])
-    if over >= 0 or (table.holds[row] and over > -table.deadband[row]):
+    worse = value if table.high[row] else -value
+    if worse >= table.limit[row] or (table.holds[row] and worse > table.release[row]):
         return TRUE
     return FALSE
+
+
+def changing(
+    table: Table,
+    points: NDArray[np.int32],
+    value: NDArray[np.float64],
+    quality: NDArray[np.uint8],
+) -> NDArray[np.bool_]:
+    """(n,) which of n readings, no point twice, change the truth of a row of their point."""
+    rows, firsts = table.rows_of(points)
+    counts = table.begin[points + 1] - table.begin[points]
+    found = truths(table, rows, np.repeat(value, counts), np.repeat(quality, counts))
+    changed: NDArray[np.bool_] = np.logical_or.reduceat(found != table.truth[rows], firsts)
+    return changed

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from parkwatch.rules.compile import Table
+from parkwatch.rules.compile import UNKNOWN, Table
+from parkwatch.rules.grade import Grade, highest
 from parkwatch.rules.site import Site
 
 
@@ -30,44 +31,63 @@ class Verdict:
     healthy: int
 
 
-def electorates(site: Site, table: Table) -> tuple[list[Electorate], dict[int, int]]:
-    """All electorates, and of each point that votes the index of its own."""
-    members: dict[tuple[str, str], list[int]] = {}
-    for point in site.points:
-        rows = range(table.begin[point.index], table.begin[point.index + 1])
-        if any(table.limits[row].votes for row in rows):
-            members.setdefault((point.zone, point.gas), []).append(point.index)
-    made: list[Electorate] = []
-    of_point: dict[int, int] = {}
-    for (zone, gas), points in members.items():
-        sides = []
-        for side in ("high", "low"):
-            rows_of_side = tuple(
-                row
-                for index in points
-                for row in range(table.begin[index], table.begin[index + 1])
-                if table.limits[row].votes and table.limits[row].side == side
-            )
-            if rows_of_side:
-                sides.append(rows_of_side)
-        of_point.update(dict.fromkeys(points, len(made)))
-        made.append(
-            Electorate(f"{zone}:vote-{gas.lower()}", zone, gas, tuple(points), tuple(sides))
+class Votes:
+    """All electorates of a site; `of` gives each point that votes its own."""
+
+    def __init__(self, site: Site, table: Table) -> None:
+        self._table = table
+        self.of: dict[int, Electorate] = {}
+        self.by_alarm: dict[str, Electorate] = {}
+        members: dict[tuple[str, str], list[int]] = {}
+        for point in site.points:
+            if any(table.limits[row].votes for row in table.span[point.index]):
+                members.setdefault((point.zone, point.gas), []).append(point.index)
+        for (zone, gas), points in members.items():
+            ballots = (self._ballots(points, side) for side in ("high", "low"))
+            electorate = Electorate(
+                f"{zone}:vote-{gas.lower()}", zone, gas, tuple(points),
+                tuple(rows for rows in ballots if rows),
+            )  # fmt: skip
+            self.by_alarm[electorate.alarm] = electorate
+            self.of.update(dict.fromkeys(points, electorate))
+
+    def count(self, electorate: Electorate, healthy: Sequence[bool]) -> Verdict:
+        """The verdict now; `healthy` says of every point of the electorate whether it witnesses.
+
+        A voter is TRUE from the end of its level-2 on-delay to the end of its off-delay, also
+        while it is lost (contracts.md, Vote). Two high or two low, never one of each.
+        """
+        witnesses = sum(healthy)
+        best: tuple[int, ...] = ()
+        for ballots in electorate.ballots:
+            voters = tuple(int(self._table.point[row]) for row in ballots if self._table.live[row])
+            if len(voters) > len(best):
+                best = voters
+        raises = len(best) >= 2 or (len(best) == 1 and witnesses < 2)
+        return Verdict(raises, ends=not best, voters=best, healthy=witnesses)
+
+    def unknown(self, electorate: Electorate) -> bool:
+        """Whether a detector that cannot be seen might be TRUE at level 2."""
+        return any(self._table.truth[row] == UNKNOWN for rows in electorate.ballots for row in rows)
+
+    def blind_grade(self, lost: Sequence[int], healthy: Sequence[bool]) -> Grade:
+        """The grade of losing some points (contracts.md, Blindness), the gas zones they see.
+
+        `healthy` by point index, for all points of the site.
+        """
+        gone = set(lost)
+        grade = Grade.BLUE
+        touched = {self.of[p].alarm for p in lost if p in self.of}
+        for alarm in touched:
+            left = sum(healthy[p] for p in self.by_alarm[alarm].points if p not in gone)
+            grade = highest(grade, (Grade.ORANGE, Grade.YELLOW, Grade.BLUE)[min(left, 2)])
+        return grade
+
+    def _ballots(self, points: Sequence[int], side: str) -> tuple[int, ...]:
+        limits = self._table.limits
+        return tuple(
+            row
+            for point in points
+            for row in self._table.span[point]
+            if limits[row].votes and limits[row].side == side
         )
-    return made, of_point
-
-
-def count(electorate: Electorate, table: Table, healthy: Sequence[bool]) -> Verdict:
-    """The verdict now; `healthy` says of every point of the electorate whether it witnesses.
-
-    A voter is TRUE from the end of its level-2 on-delay to the end of its off-delay, also while
-    it is lost (contracts.md, Vote). Two high or two low, never one of each.
-    """
-    witnesses = sum(healthy)
-    best: tuple[int, ...] = ()
-    for ballots in electorate.ballots:
-        voters = tuple(int(table.point[row]) for row in ballots if table.live[row])
-        if len(voters) > len(best):
-            best = voters
-    raises = len(best) >= 2 or (len(best) == 1 and witnesses < 2)
-    return Verdict(raises, ends=not best, voters=best, healthy=witnesses)

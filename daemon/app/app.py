@@ -23,7 +23,7 @@ from parkwatch.daemon.config.resolve import resolve
 from parkwatch.daemon.history.service import History
 from parkwatch.daemon.journal.anchor import Anchors
 from parkwatch.daemon.journal.journal import Entry, Journal, newest, records
-from parkwatch.daemon.notify.chain import ChainPolicy
+from parkwatch.daemon.notify.chain import ChainPolicy, Directory
 from parkwatch.daemon.notify.sender import Sender
 from parkwatch.daemon.outbox import messages as outbox
 from parkwatch.daemon.outbox.timers import all_timers
@@ -67,14 +67,14 @@ class App:
         self._reader = open_reader(data / "journal.db")
         self.sequence = journal.seq
         names = [point.id for point in site.points]
-        self.history = History(data / "history", names, self._history_failed)
+        self.history = History(self._resolved.history, data, names, self._history)
         self.pipeline = self._make_pipeline()
         self._mqtt = [MqttSource(b, self.pipeline, self.clock.now) for b in self._resolved.brokers]
         for source in self._mqtt:
             source.restore(self._gateways.get(source.name, {}))
         self._desk = Desk(self._resolved, self.pipeline, lambda: self.sequence, self.health)
         self._sender = Sender(
-            self._reader, self.committer, self._resolved.channels, self.clock.now, self._channel
+            self._reader, self.committer, self._policy, self.clock.now, self._channel
         )
         self._live = LiveServer(data / "run" / "live.sock", self._desk.answer)
         self._systemd = Notifier()
@@ -86,9 +86,9 @@ class App:
         now = self.clock.now
         links = LinkAlarms(self.engine, self._resolved.site, now)
         r = self._resolved
-        policy = ChainPolicy(r.site, r.people, r.channels, r.chains, r.tz)
+        self._policy = ChainPolicy(r.site, Directory(r.people, r.channels, r.chains), r.tz)
         pipeline = Pipeline(
-            self.engine, self.committer, links, now, spool=self.history, policy=policy
+            self.engine, self.committer, links, now, spool=self.history, policy=self._policy
         )
         pipeline.timers = {timer.key: timer for timer in all_timers(self._db)}
         pipeline.memory = self._memory
@@ -196,12 +196,8 @@ class App:
         condition = SystemCondition("system/journal:anchor", active=True, grade="orange", text=what)
         loop.call_soon_threadsafe(self.pipeline.system, condition)
 
-    def _history_failed(self, what: str) -> None:
-        text = what or "历史库恢复 history works again"
-        condition = SystemCondition(
-            "system/history:down", active=bool(what), grade="orange", text=text
-        )
-        self.pipeline.system(condition)
+    def _history(self, alarm: str, *, active: bool, text: str) -> None:
+        self.pipeline.system(SystemCondition(alarm, active=active, grade="orange", text=text))
 
     def _channel(self, channel: str, *, failed: bool, text: str) -> None:
         alarm = f"system/channel.{channel}:failed"
@@ -288,7 +284,7 @@ class App:
             "readings": dict(counters.readings),
             "journal": {"seq": self._journal.seq, "commits": self.committer.commits,
                         "commit_worst_ms": round(counters.commit_worst_s * 1000, 1)},
-            "history": {"stored": self.history.stored, "lost": self.history.lost},
+            "history": self.history.state(),
             "outbox": self._outbox_counts(),
             "config": {
                 "broken": [f"{p.file}:{p.line} {p.code} {p.message}" for p in self._chosen.broken],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from parkwatch.daemon.config.resolve import Resolved
@@ -134,7 +135,7 @@ class Desk:
                 for p in resolved.people.values()
             ],
             "console": {"bind": resolved.bind, "public_url": resolved.public_url},
-            "history": {"store": resolved.history},
+            "history": asdict(resolved.history),  # token too: the socket is its owner's
         }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Commands that need no daemon: `check`, `config schema`, `journal`, `init`, `version`."""
+"""Commands that need no daemon: `check`, `config schema`, `journal`, `history`, `version`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import json
 import math
 import os
 import sqlite3
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 
 from parkwatch.daemon.cli import output
+from parkwatch.daemon.config.history import HistoryConfig
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.quality import status_name
 
@@ -90,7 +91,7 @@ def history_query(options: argparse.Namespace) -> int:
     """The readings of a point in a span, thinned with their extremes kept."""
     from parkwatch.daemon.history.reader import open_reader  # noqa: PLC0415 - `--help` is fast
 
-    reader = open_reader({}, options.data)
+    reader = open_reader(_history(options.data), options.data)
     found = reader.query(options.id, options.since, options.until, options.n)
     reader.close()
     rows = [
@@ -106,21 +107,6 @@ def history_query(options: argparse.Namespace) -> int:
             ("time", "value", "quality"),
             [tuple(str(cell) for cell in r.values()) for r in rows],
         )
-    return 0
-
-
-def init(options: argparse.Namespace) -> int:
-    """A commented configuration to begin with; an existing file is never overwritten."""
-    path = Path(options.name) / "park.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="utf-8") as out:
-            out.write(
-                resources.files("parkwatch.daemon.cli").joinpath("park.toml").read_text("utf-8")
-            )
-    except FileExistsError:
-        raise Fault("SYS-105", f"{path} 已存在 exists", "换一个名字 choose another name") from None
-    print(f"{path}\n  parkwatch check {path}\n  parkwatch run -c {path}")
     return 0
 
 
@@ -146,6 +132,19 @@ def run(options: argparse.Namespace) -> int:
         if not refused.problems:
             output.fault("CFG-100", "没有配置 no configuration", "parkwatch run -c park.toml")
         return 3
+
+
+def _history(data: Path) -> HistoryConfig:
+    """Where the readings of a data folder are kept, as its last applied configuration says."""
+    from parkwatch.daemon.config.applied import Refused, choose  # noqa: PLC0415
+    from parkwatch.daemon.config.resolve import resolve  # noqa: PLC0415
+
+    try:
+        loaded = choose(None, data, os.environ, strict=False).loaded
+    except Refused:
+        return HistoryConfig()  # Nothing was applied here: only the embedded store can be there.
+    assert loaded.config is not None
+    return resolve(loaded.config, loaded.path.parent, os.environ).history
 
 
 def _journal(options: argparse.Namespace) -> Path:

@@ -68,9 +68,10 @@ def parser() -> Parser:
     sub.add_argument("--points", type=int, default=0, help="至少这么多点 at least so many")
     sub.add_argument("--port", type=int, default=8080, help="控制台端口 the console's port")
     sub.add_argument("--no-browser", action="store_true", help="不打开浏览器 open no browser")
-    add(verbs, "init", "files.init", "写一份带注释的配置 write a configuration").add_argument(
-        "name"
-    )
+    sub = add(verbs, "init", "init.run", "写一份带注释的配置 write a configuration")
+    sub.add_argument("name", nargs="?", help="新目录 the new folder")
+    sub.add_argument("--template", default="gas-panel", help="模板,list 列出 list names them",
+                     choices=["list", "gas-panel", "mqtt-gateway", "boiler", "esd"])  # fmt: skip
     sub = add(verbs, "check", "files.check", "检查配置 check a configuration")
     sub.add_argument("path", nargs="?", type=Path)
     sub.add_argument("--strict", action="store_true", help="警告也算失败 warnings fail too")

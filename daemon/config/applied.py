@@ -6,11 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from parkwatch.daemon.config.load import Loaded, load, load_text
+from parkwatch.daemon.config.load import Loaded, load, load_sources
+from parkwatch.daemon.config.sources import Source
+from parkwatch.daemon.config.words import both
 from parkwatch.rules.fault import Problem
 
 SCHEMA = 1
@@ -18,7 +21,8 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a start runs on: `loaded` is usable; `differs` or `broken` speak of the `-c` file."""
+    """What a start runs on: `loaded` is usable; `differs` says that the `-c` file is another,
+    valid one; `broken` holds what forbids it, and secrets of the applied one that are gone."""
 
     loaded: Loaded
     differs: bool = False
@@ -33,52 +37,90 @@ class Refused(Exception):  # noqa: N818 - the start is refused, with all reasons
         self.problems = problems
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What `config/applied/` holds: the texts, and where they were read from."""
+
+    sources: tuple[Source, ...]
+    origin: Path
+    sha256: str
+
+
 def choose(path: Path | None, data: Path, env: Mapping[str, str], *, strict: bool) -> Chosen:
     """The first start (and `--strict`) takes the file or refuses; later ones the applied one."""
-    kept = _read(data)
+    kept, damage = read(data)
     written = load(path, env) if path is not None else None
-    if kept is None or strict:
+    if strict and written is not None and written.errors:
+        raise Refused(written.errors)
+    if kept is None:
         if written is None or written.config is None or written.errors:
-            raise Refused(written.errors if written is not None else ())
-        if kept is None:
-            apply(written, data)
-            return Chosen(written)
-    assert kept is not None
-    text, origin = kept
-    applied = load_text(text, Path(origin), env)
-    if applied.config is None:
-        raise Refused(applied.errors)
-    if written is None or written.text == text:
-        return Chosen(applied)
+            raise Refused((*damage, *(written.errors if written is not None else ())))
+        apply(written, data)
+        return Chosen(written, broken=damage)
+    running = load_sources(kept.sources, kept.origin, env)
+    if running.config is None:
+        raise Refused(running.errors)  # Only where another version wrote it.
+    if written is None or _hash(written.sources) == kept.sha256:
+        return Chosen(running, broken=running.errors)
     if written.errors:
-        return Chosen(applied, broken=written.errors)
-    return Chosen(applied, differs=True)
+        return Chosen(running, broken=(*running.errors, *written.errors))
+    return Chosen(running, differs=True, broken=running.errors)
 
 
 def apply(loaded: Loaded, data: Path) -> None:
-    """Keep a configuration as the applied one: written beside, fsynced, renamed."""
+    """Keep a configuration as the applied one: written beside, fsynced, renamed, fsynced."""
     folder = data / "config" / "applied"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     meta = {
         "schema": SCHEMA,
-        "sha256": hashlib.sha256(loaded.text.encode()).hexdigest(),
+        "sha256": _hash(loaded.sources),
         "origin": str(loaded.path.resolve()),
-        "text": loaded.text,
+        "files": [{"name": source.name, "text": source.text} for source in loaded.sources],
     }
     fresh = folder / "park.json.new"
-    with fresh.open("w", encoding="utf-8") as out:
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         json.dump(meta, out, ensure_ascii=False)
         out.flush()
         os.fsync(out.fileno())
     fresh.replace(folder / "park.json")
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
-def _read(data: Path) -> tuple[str, str] | None:
+def read(data: Path) -> tuple[Kept | None, tuple[Problem, ...]]:
+    """What was applied last, or None; a copy that is damaged is None and a problem."""
     path = data / "config" / "applied" / "park.json"
-    if not path.exists():
-        return None
-    meta = json.loads(path.read_text(encoding="utf-8"))
-    text = str(meta["text"])
-    if hashlib.sha256(text.encode()).hexdigest() != meta["sha256"]:
-        return None
-    return text, str(meta["origin"])
+    try:
+        meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        sources = tuple(Source(str(f["name"]), str(f["text"])) for f in meta["files"])
+        whole = meta["schema"] == SCHEMA and _hash(sources) == meta["sha256"]
+        origin = Path(str(meta["origin"]))
+    except FileNotFoundError:
+        return None, ()
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        return None, (_damaged(path),)
+    return Kept(sources, origin, str(meta["sha256"])), ()
+
+
+def _damaged(path: Path) -> Problem:
+    return Problem(
+        "CFG-170", str(path), 0, "",
+        both("已应用的配置副本损坏", "the kept copy of the applied configuration is damaged"),
+        both("改用 -c 指定的文件", "the file that -c names is used instead"),
+        both("核对该文件是否为最后应用的配置", "check that it is the one applied last"),
+    )  # fmt: skip
+
+
+def _hash(sources: Sequence[Source]) -> str:
+    """Over the texts and their boundaries; where a file lies does not matter."""
+    digest = hashlib.sha256()
+    for source in sources:
+        text = source.text.encode("utf-8", "surrogatepass")
+        digest.update(len(text).to_bytes(8) + text)
+    return digest.hexdigest()

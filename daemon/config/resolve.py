@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_bytes
 
-from parkwatch.daemon.config.check import point_id
+from parkwatch.daemon.config.address import wire_address
+from parkwatch.daemon.config.check_devices import point_id
+from parkwatch.daemon.config.check_secrets import KEY_BYTES_MIN
+from parkwatch.daemon.config.history import HistoryConfig
 from parkwatch.daemon.config.model import (
     After,
     ChainTable,
@@ -15,7 +19,9 @@ from parkwatch.daemon.config.model import (
     PointTable,
     duration_ns,
 )
-from parkwatch.daemon.config.secrets import resolve_secret, resolve_url
+from parkwatch.daemon.config.names import plain
+from parkwatch.daemon.config.secrets import SecretFault, resolve_secret, resolve_url
+from parkwatch.daemon.config.template import Shipped, effective, root
 from parkwatch.drivers.config import Broker, Gateway, ModbusDevice, Register
 from parkwatch.rules.gas import find, limits_for
 from parkwatch.rules.grade import Grade
@@ -28,12 +34,6 @@ REPEAT_NS = {
     "yellow": 1800 * SECOND_NS,
 }
 """Repeat intervals of the default chains (contracts.md); blue does not repeat."""
-_DEVICE_KIND = {
-    "modbus-tcp-panel": "gas",
-    "mqtt-gateway": "gas",
-    "steam-boiler": "boiler",
-    "esd-readonly": "esd",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Resolved:
     people: Mapping[str, Person]
     channels: Mapping[str, Channel]
     chains: Mapping[str, Chain]
-    history: str
+    history: HistoryConfig
     bind: str
     public_url: str
     tz: str
@@ -86,30 +86,65 @@ class Resolved:
     journal_key: bytes = field(repr=False)
 
 
+class _Secrets:
+    """Reads secrets; what cannot be read is left out, so that the rest of a park runs.
+
+    A first start has refused it long before, and `applied.Chosen.broken` names it.
+    """
+
+    def __init__(self, base: Path, env: Mapping[str, str]) -> None:
+        self._base = base
+        self._env = env
+
+    def text(self, reference: str | None) -> str | None:
+        """The secret, empty where none is configured, None where it cannot be read."""
+        return self._try(reference, resolve_secret) if reference else ""
+
+    def url(self, url: str) -> str | None:
+        return self._try(url, resolve_url)
+
+    def _try(
+        self, reference: str, read: Callable[[str, Path, Mapping[str, str]], str]
+    ) -> str | None:
+        try:
+            return read(reference, self._base, self._env)
+        except SecretFault:
+            return None
+
+
 def resolve(config: Config, base: Path, env: Mapping[str, str]) -> Resolved:
-    """Raises SecretFault where a secret is gone; everything else was checked by `load`."""
-    site, indices = _site(config)
+    """What a start needs, of a configuration that `load` found no error in.
+
+    A secret that has become unreadable since costs only what it opens: a broker or a channel is
+    left out, a person cannot log in, a gateway's messages are all refused, history is kept in the
+    embedded store. Raises SecretFault for the journal's key alone: its chain cannot be continued
+    without it.
+    """
+    secrets = _Secrets(base, env)
+    devices = tuple(effective(config))
+    site, indices = _site(config, devices)
     key = config.journal.key
+    urls = {channel_id: secrets.url(c.url) for channel_id, c in config.channel.items()}
     return Resolved(
         site=site,
         modbus=tuple(
-            _modbus(device, indices) for device in config.device if device.host is not None
+            _modbus(device, indices) for device in devices if _wire(config, device) == "modbus"
         ),
-        brokers=_brokers(config, indices, base, env),
+        brokers=_brokers(config, devices, indices, secrets),
         people={
             person_id: Person(
                 person_id, p.name, p.role, p.phone, p.enterprise or "",
-                tuple(p.duties), tuple(p.channels),
-                resolve_secret(p.password, base, env) if p.password else "",
+                tuple(p.duties), tuple(p.channels), secrets.text(p.password) or "",
             )
             for person_id, p in config.people.items()
         },
         channels={
-            channel_id: Channel(channel_id, c.kind, resolve_url(c.url, base, env), c.per_minute)
-            for channel_id, c in config.channel.items()
+            channel_id: Channel(channel_id, config.channel[channel_id].kind, url,
+                                config.channel[channel_id].per_minute)
+            for channel_id, url in urls.items() if url is not None
         },
         chains={chain_id: _chain(chain) for chain_id, chain in config.chain.items()},
-        history=config.history.store,
+        history=_history(config, secrets),
         bind=config.console.bind,
         public_url=config.console.public_url,
         tz=config.park.tz,
@@ -118,7 +153,25 @@ def resolve(config: Config, base: Path, env: Mapping[str, str]) -> Resolved:
     )  # fmt: skip
 
 
-def _site(config: Config) -> tuple[Site, Mapping[str, int]]:
+def _wire(config: Config, device: DeviceTable) -> str:
+    return _shipped(config, device).wire
+
+
+def _shipped(config: Config, device: DeviceTable) -> Shipped:
+    found = root(config, device)
+    assert found is not None, f"{device.template} was not checked"
+    return found
+
+
+def _history(config: Config, secrets: _Secrets) -> HistoryConfig:
+    influx, days = config.history.influx, config.history.retention_days
+    token = secrets.text(influx.token) if influx is not None else None
+    if config.history.store == "embedded" or influx is None or token is None:
+        return HistoryConfig(retention_days=days)
+    return HistoryConfig("influx", influx.url, influx.org, influx.bucket, token, days)
+
+
+def _site(config: Config, written_devices: Sequence[DeviceTable]) -> tuple[Site, Mapping[str, int]]:
     zones = {
         f"{z.enterprise}/{zone_id}": Zone(
             f"{z.enterprise}/{zone_id}", z.enterprise, z.name, z.chain, z.risk, z.lift_yellow
@@ -128,14 +181,15 @@ def _site(config: Config) -> tuple[Site, Mapping[str, int]]:
     points: list[Point] = []
     limits: list[Limit] = []
     devices: dict[str, Device] = {}
-    for device in config.device:
+    armed = "provisional" if config.park.arm == "auto" else "unarmed"
+    for device in written_devices:
         full = f"{device.enterprise}/{device.id}"
-        kind = _DEVICE_KIND[device.template]
+        kind = _shipped(config, device).kind
         gateway = f"{device.enterprise}/{device.gateway}" if device.gateway else ""
         floor = Grade.BLUE if kind == "gas" else Grade.ORANGE
         devices[full] = Device(full, device.enterprise, kind, gateway, floor)
         for written in device.points:
-            point = _point(device, written, len(points))
+            point = _point(device, written, len(points), armed)
             points.append(point)
             if point.gas:
                 lift = zones[point.zone].lift_yellow
@@ -143,7 +197,8 @@ def _site(config: Config) -> tuple[Site, Mapping[str, int]]:
     indices = {point.id: point.index for point in points}
     limits += [
         Limit(
-            indices[rule.point], rule.group, rule.level, "low" if rule.group == "low" else "high",
+            indices[rule.point], rule.group, rule.level,
+            rule.side or ("low" if rule.group == "low" else "high"),
             rule.limit, Grade(rule.grade), rule.deadband, duration_ns(rule.on_delay),
             duration_ns(rule.off_delay), rule.latch, clause=rule.clause,
         )
@@ -153,8 +208,8 @@ def _site(config: Config) -> tuple[Site, Mapping[str, int]]:
     return Site(points, zones, devices, limits, enterprises, config.park.name), indices
 
 
-def _point(device: DeviceTable, written: PointTable, index: int) -> Point:
-    row = find(written.gas) if written.gas else None
+def _point(device: DeviceTable, written: PointTable, index: int, armed: str) -> Point:
+    row = find(plain(written.gas)) if written.gas else None
     state = written.kind == "state"
     low, high = written.range or (0.0, row.high if row else 1.0 if state else 65535.0)
     return Point(
@@ -164,13 +219,14 @@ def _point(device: DeviceTable, written: PointTable, index: int) -> Point:
         enterprise=device.enterprise,
         device=f"{device.enterprise}/{device.id}",
         zone=f"{device.enterprise}/{written.zone}",
-        unit=written.unit or (row.unit if row else ""),
+        unit=plain(written.unit) if written.unit else row.unit if row else "",
         gas=row.key if row else "",
         kind=written.kind or "",
         low=low,
         high=high,
         resolution=written.resolution or (row.resolution if row else 0.0),
         stale_ns=max(3 * duration_ns(device.scan), STALE_NS_MIN),
+        armed=armed,
     )
 
 
@@ -207,24 +263,19 @@ def _register(written: PointTable, index: int) -> Register:
     )
 
 
-def wire_address(printed: int) -> tuple[int, int]:
-    """Function and 0-based address of a register as makers print it, with 5 or 6 digits.
-
-    >>> wire_address(40017), wire_address(10001), wire_address(400017)
-    ((3, 16), (2, 0), (3, 16))
-    """
-    unit = 100_000 if printed > 99_999 else 10_000
-    table, number = divmod(printed, unit)
-    return {0: 1, 1: 2, 3: 4, 4: 3}[table], number - 1
-
-
 def _brokers(
-    config: Config, indices: Mapping[str, int], base: Path, env: Mapping[str, str]
+    config: Config,
+    devices: Sequence[DeviceTable],
+    indices: Mapping[str, int],
+    secrets: _Secrets,
 ) -> tuple[Broker, ...]:
     made = []
     for broker_id, b in config.broker.items():
+        password = secrets.text(b.password)
+        if password is None:
+            continue
         points: dict[tuple[str, str], dict[str, int]] = {}
-        for device in config.device:
+        for device in devices:
             if device.broker == broker_id and device.gateway is not None:
                 names = points.setdefault((device.enterprise, device.gateway), {})
                 for written in device.points:
@@ -232,11 +283,9 @@ def _brokers(
                     names[wire] = indices[f"{device.enterprise}/{wire}"]
         made.append(
             Broker(
-                broker_id, b.host, b.port, b.user,
-                resolve_secret(b.password, base, env) if b.password else "", b.tls,
-                client_id=b.client_id,
+                broker_id, b.host, b.port, b.user, password, b.tls, client_id=b.client_id,
                 gateways=tuple(
-                    Gateway(f"{owner}/{name}", owner, name, of, key=_key(config, owner, base, env))
+                    Gateway(f"{owner}/{name}", owner, name, of, key=_key(config, owner, secrets))
                     for (owner, name), of in points.items()
                 ),
             )
@@ -244,9 +293,15 @@ def _brokers(
     return tuple(made)
 
 
-def _key(config: Config, owner: str, base: Path, env: Mapping[str, str]) -> bytes:
+def _key(config: Config, owner: str, secrets: _Secrets) -> bytes:
     reference = config.enterprise[owner].key
-    return bytes.fromhex(resolve_secret(reference, base, env)) if reference else b""
+    if not reference:
+        return b""
+    try:
+        return bytes.fromhex(secrets.text(reference) or "") or token_bytes(KEY_BYTES_MIN)
+    except ValueError:
+        # Unreadable now: a key that nobody has refuses all, where none would believe anybody.
+        return token_bytes(KEY_BYTES_MIN)
 
 
 def _chain(chain: ChainTable) -> Chain:

@@ -5,29 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from parkwatch.daemon.config.words import both
 from parkwatch.rules.fault import Fault
+
+BYTES_MAX = 65_536
 
 
 class SecretFault(Fault):
-    """A secret that cannot be read."""
+    """A secret that cannot be read (CFG-140) or that others can read too (CFG-144)."""
 
 
 def resolve_secret(reference: str, base: Path, env: Mapping[str, str]) -> str:
     """The text behind `env:NAME` or `file:PATH` (relative to the configuration's folder)."""
     kind, _, name = reference.partition(":")
     if kind == "env":
-        if name not in env:
-            raise SecretFault("CFG-140", f"环境变量 {name} 未设置 is not set", f"设置 set {name}")
+        if not env.get(name):
+            raise SecretFault(
+                "CFG-140", both(f"环境变量 {name} 未设置", f"{name} is not set"),
+                both(f"设置 {name}", f"set {name}"),
+            )  # fmt: skip
         return env[name]
     path = base / name
     try:
-        if path.stat().st_mode & 0o077:
-            raise SecretFault("CFG-140", f"{path} 他人可读 others can read it", f"chmod 600 {path}")
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
+        with path.open("rb") as file:
+            if path.stat().st_mode & 0o077:
+                raise SecretFault(
+                    "CFG-144", both(f"{path} 他人可读", f"others can read {path}"),
+                    both(f"chmod 600 {path}", f"chmod 600 {path}"),
+                )  # fmt: skip
+            text = file.read(BYTES_MAX).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        told = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise SecretFault(
-            "CFG-140", f"{path} 无法读取 cannot be read: {error.strerror}", "检查路径 check it"
-        ) from error
+            "CFG-140", both(f"{path} 无法读取: {told}", f"{path} cannot be read: {told}"),
+            both("检查路径与权限", "check path and rights"),
+        ) from error  # fmt: skip
+    if not text:
+        raise SecretFault(
+            "CFG-140", both(f"{path} 是空的", f"{path} is empty"), both("写入密钥", "fill it")
+        )
+    return text
 
 
 def resolve_url(url: str, base: Path, env: Mapping[str, str]) -> str:

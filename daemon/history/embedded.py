@@ -1,139 +1,221 @@
-"""The embedded store: columns of readings in chunks, one a group commit, in one SQLite file.
+"""The embedded store: one SQLite file, columns of readings in compressed chunks.
 
-It is its own spool: a batch is safe when its chunk is committed (WAL, synchronous FULL).
+What is drained is committed as one raw blob (WAL, synchronous FULL); when enough have gathered
+they are sorted into one chunk for each point and five minutes, where an equal (point, time, value)
+stands once. Measured against rows, DuckDB and Parquet in stack.md, section B.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parkwatch.rules.batch import Batch
+from parkwatch.daemon.history.codec import Chunk, pack, pack_raw, unpack, unpack_raw
+from parkwatch.daemon.history.columns import (
+    Columns,
+    Rows,
+    StoreFault,
+    first_of_equals,
+    joined,
+    thin,
+)
+from parkwatch.rules.fault import Fault
+from parkwatch.rules.site import SECOND_NS
 
 SCHEMA_VERSION = 1
 BUSY_S = 5.0
-_ROW = np.dtype(
-    [("point", "<i4"), ("time", "<i8"), ("received", "<i8"), ("value", "<f8"), ("quality", "u1")]
-)
+WINDOW_NS = 300 * SECOND_NS
+DAY_NS = 86_400 * SECOND_NS
+CHUNK_ROWS_MAX = 20_000
+"""A clock that stands still puts everything into one window: a fuller chunk is left as it is."""
+GATHER_ROWS = 100_000
+GATHER_ROWS_MAX = 600_000
+GATHER_PER_POINT = 60
 _SCHEMA = """
 CREATE TABLE point(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE chunk(
+CREATE TABLE origin(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE raw(
     seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,
     rows INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
-CREATE INDEX chunk_span ON chunk(last, first);
+CREATE TABLE chunk(
+    id INTEGER PRIMARY KEY, point INTEGER NOT NULL, window INTEGER NOT NULL,
+    rows INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE INDEX chunk_place ON chunk(point, window);
+CREATE INDEX chunk_age ON chunk(window);
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Readings of one point in order of source time: (n,) int64 ns, float64, uint8."""
-
-    time: NDArray[np.int64]
-    value: NDArray[np.float64]
-    quality: NDArray[np.uint8]
-
-
 class EmbeddedStore:
-    """The writing side; one thread's."""
+    """The writing side (see Store); one thread's."""
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(
-            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            script = f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
-            self._db.executescript(script)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany(
-            "INSERT OR IGNORE INTO point(name) VALUES (?)", [(name,) for name in names]
-        )
-        self._db.execute("COMMIT")
-        known = dict(self._db.execute("SELECT name, id FROM point").fetchall())
-        self._ids = np.array([known[name] for name in names], dtype=np.int32)
+    def __init__(self, path: Path, retention_days: int = 0) -> None:
+        self._retention_ns = retention_days * DAY_NS
+        self._names: tuple[str, ...] = ()
+        self._ids = np.empty(0, dtype=np.int32)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreFault(f"历史库无法打开 {path}: {error}") from error
+        try:
+            self._open()
+        except (sqlite3.Error, StoreFault) as error:
+            self._db.close()
+            raise StoreFault(f"历史库无法打开 {path}: {error}") from error
 
-    def append(self, batches: Sequence[Batch]) -> int:
-        """Commit some batches as one chunk; how many readings it holds."""
-        rows = np.empty(sum(map(len, batches)), dtype=_ROW)
-        for name in ("time", "received", "value", "quality"):
-            rows[name] = np.concatenate([getattr(batch, name) for batch in batches])
-        points = np.concatenate([batch.point for batch in batches])
-        known = (points >= 0) & (points < len(self._ids))
-        rows, points = rows[known], points[known]
-        if not len(rows):
-            return 0
-        rows["point"] = self._ids[points]
-        body = zlib.compress(rows.tobytes(), 1)
-        span = (int(rows["time"].min()), int(rows["time"].max()), len(rows), body)
-        self._db.execute("INSERT INTO chunk(first, last, rows, body) VALUES (?, ?, ?, ?)", span)
-        return len(rows)
+    def write(self, rows: Rows) -> None:
+        """Commit the rows as one blob; sort blobs into chunks when enough have gathered."""
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._append(rows)
+            if self._gathered >= min(
+                max(GATHER_ROWS, GATHER_PER_POINT * len(self._names)), GATHER_ROWS_MAX
+            ):
+                self.compact()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreFault(f"历史库写入失败 history cannot be written: {error}") from error
+
+    def compact(self) -> None:
+        """Sort all raw blobs into chunks, drop what is past its time; one transaction."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            blobs = self._db.execute("SELECT seq, body FROM raw ORDER BY seq").fetchall()
+            if blobs:
+                self._sort([body for _, body in blobs])
+                self._db.execute("DELETE FROM raw WHERE seq <= ?", (blobs[-1][0],))
+        self._gathered = 0
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            script = f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            self._db.executescript(script)
+        elif version != SCHEMA_VERSION:
+            raise StoreFault(f"结构版本 schema {version}, known is {SCHEMA_VERSION}")
+        self._gathered = self._db.execute("SELECT coalesce(sum(rows), 0) FROM raw").fetchone()[0]
+
+    def _append(self, rows: Rows) -> None:
+        if rows.names is not self._names:
+            self._ids = self._numbers("point", rows.names)
+            self._names = rows.names
+        known = (rows.point >= 0) & (rows.point < len(self._ids))
+        if not known.any():
+            return
+        origins = self._numbers("origin", rows.origins)
+        chunk = Chunk(
+            rows.time[known],
+            rows.value[known],
+            rows.quality[known],
+            rows.received[known],
+            origins[rows.origin[known]],
+        )
+        body = pack_raw(self._ids[rows.point[known]], chunk)
+        span = (int(chunk.time.min()), int(chunk.time.max()), len(chunk), body)
+        self._db.execute("INSERT INTO raw(first, last, rows, body) VALUES (?, ?, ?, ?)", span)
+        self._gathered += len(chunk)
+
+    def _numbers(self, table: str, names: Iterable[str]) -> NDArray[np.int32]:
+        """The store's own numbers of points or origins, given to new ones."""
+        names = list(names)
+        insert = f"INSERT OR IGNORE INTO {table}(name) VALUES (?)"  # noqa: S608 - two constants
+        self._db.executemany(insert, [(name,) for name in names])
+        known = dict(self._db.execute(f"SELECT name, id FROM {table}"))  # noqa: S608
+        return np.array([known[name] for name in names], dtype=np.int32)
+
+    def _sort(self, blobs: Iterable[bytes]) -> None:
+        parts = [unpack_raw(body) for body in blobs]
+        point = np.concatenate([points for points, _ in parts])
+        every = Chunk.together([chunk for _, chunk in parts])
+        window = every.time // WINDOW_NS
+        order = np.lexsort((window, point))
+        point, window = point[order], window[order]
+        edges = np.flatnonzero((np.diff(point) != 0) | (np.diff(window) != 0)) + 1
+        for at in np.split(np.arange(len(point)), edges):
+            self._merge(int(point[at[0]]), int(window[at[0]]), every.at(order[at]))
+        if self._retention_ns:
+            oldest = (int(every.received.max()) - self._retention_ns) // WINDOW_NS
+            self._db.execute("DELETE FROM chunk WHERE window < ?", (oldest,))
+
+    def _merge(self, point: int, window: int, new: Chunk) -> None:
+        found = self._db.execute(
+            "SELECT id, rows, body FROM chunk WHERE point = ? AND window = ?"
+            " ORDER BY id DESC LIMIT 1",
+            (point, window),
+        ).fetchone()
+        place = None
+        if found is not None and found[1] < CHUNK_ROWS_MAX:
+            place = found[0]
+            new = Chunk.together([unpack(found[2]), new])
+        new = new.at(first_of_equals(new.time, new.value))
+        self._db.execute(
+            "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?)",
+            (place, point, window, len(new), pack(new)),
+        )
 
 
 class EmbeddedReader:
-    """Read-only, for other processes too."""
+    """The reading side (see Reader), for other processes too: one connection a query."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(
-            f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, check_same_thread=False
-        )
+        self._path = path
 
     def query(self, point_id: str, start_ns: int, end_ns: int, n: int) -> Columns:
-        """Readings with start <= time < end, thinned to about `n` with their extremes kept.
-
-        An equal (time, value, quality) that was told again stands once.
-        """
-        row = self._db.execute("SELECT id FROM point WHERE name = ?", (point_id,)).fetchone()
-        parts = list(self._parts(row[0], start_ns, end_ns)) if row is not None else []
-        rows = np.concatenate(parts) if parts else np.empty(0, dtype=_ROW)
-        rows = rows[np.argsort(rows["time"], kind="stable")]
-        if len(rows):
-            same = np.zeros(len(rows), dtype=np.bool_)
-            same[1:] = rows["time"][1:] == rows["time"][:-1]
-            same[1:] &= rows["value"][1:] == rows["value"][:-1]
-            same[1:] &= rows["quality"][1:] == rows["quality"][:-1]
-            rows = rows[~same]
-        columns = Columns(rows["time"].copy(), rows["value"].copy(), rows["quality"].copy())
-        return thin(columns, n)
+        """See Reader; Fault HIS-001 where there is no history or it cannot be read."""
+        try:
+            with closing(self._connect()) as db:
+                db.execute("BEGIN")  # One view of both tables, whatever is being sorted.
+                parts = list(_parts(db, point_id, start_ns, end_ns))
+        except (sqlite3.Error, ValueError, zlib.error) as error:
+            raise Fault(
+                "HIS-001",
+                f"历史库无法读取 history cannot be read: {error}",
+                "检查数据目录 check the data folder",
+            ) from error
+        return thin(joined(parts), n)
 
     def stored(self) -> int:
-        """How many readings there are."""
-        return int(self._db.execute("SELECT coalesce(sum(rows), 0) FROM chunk").fetchone()[0])
+        """How many readings are kept; what is not sorted yet may count repeats."""
+        with closing(self._connect()) as db:
+            total = "SELECT (SELECT coalesce(sum(rows), 0) FROM raw)"
+            total += " + (SELECT coalesce(sum(rows), 0) FROM chunk)"
+            return int(db.execute(total).fetchone()[0])
 
     def close(self) -> None:
-        self._db.close()
+        """Nothing is open between queries."""
 
-    def _parts(self, number: int, start_ns: int, end_ns: int) -> Iterator[NDArray[np.void]]:
-        for (body,) in self._db.execute(
-            "SELECT body FROM chunk WHERE last >= ? AND first < ?", (start_ns, end_ns)
-        ):
-            rows = np.frombuffer(zlib.decompress(body), dtype=_ROW)
-            times = rows["time"]
-            yield rows[(rows["point"] == number) & (times >= start_ns) & (times < end_ns)]
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=BUSY_S)
 
 
-def thin(columns: Columns, n: int) -> Columns:
-    """At most about `n` rows: of each stretch its first, lowest, highest and worst reading."""
-    total = len(columns.time)
-    if total <= n:
-        return columns
-    keep: set[int] = {0, total - 1}
-    for stretch in np.array_split(np.arange(total), max(1, n // 4)):
-        values = columns.value[stretch]
-        keep.add(int(stretch[0]))
-        keep.add(int(stretch[int(columns.quality[stretch].argmax())]))
-        if not np.isnan(values).all():
-            keep.add(int(stretch[int(np.nanargmin(values))]))
-            keep.add(int(stretch[int(np.nanargmax(values))]))
-    at = np.array(sorted(keep))
-    return Columns(columns.time[at], columns.value[at], columns.quality[at])
+def _parts(db: sqlite3.Connection, name: str, start: int, end: int) -> Iterator[Columns]:
+    found = db.execute("SELECT id FROM point WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        return
+    number = found[0]
+    chunks = "SELECT body FROM chunk WHERE point = ? AND window BETWEEN ? AND ? ORDER BY id"
+    windows = (start // WINDOW_NS, (end - 1) // WINDOW_NS)
+    for (body,) in db.execute(chunks, (number, *windows)):
+        chunk = unpack(body)
+        yield _within(chunk, (chunk.time >= start) & (chunk.time < end))
+    raws = "SELECT body FROM raw WHERE last >= ? AND first < ? ORDER BY seq"
+    for (body,) in db.execute(raws, (start, end)):
+        point, chunk = unpack_raw(body)
+        wanted = (point == number) & (chunk.time >= start) & (chunk.time < end)
+        yield _within(chunk, wanted)
+
+
+def _within(chunk: Chunk, wanted: NDArray[np.bool_]) -> Columns:
+    return Columns(chunk.time[wanted], chunk.value[wanted], chunk.quality[wanted])

@@ -1,92 +1,174 @@
-"""History beside the alarms: a thread that commits what waits; its death delays nothing."""
+"""History beside the alarms: the spool takes every batch, a thread drains it into the store.
+
+The alarm path waits for the spool's fsync only where it tells a source that a batch is safe, and
+never for the store: a store that dies fills the spool.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import queue
-import sqlite3
+import logging
+import secrets
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
+from parkwatch.daemon.config.history import HistoryConfig
+from parkwatch.daemon.history.columns import Store, StoreFault
 from parkwatch.daemon.history.embedded import EmbeddedStore
+from parkwatch.daemon.history.spool import Bounds, Spool
 from parkwatch.rules.batch import Batch
 
-WAITING_MAX = 4_096
-GROUP_MAX = 512
+log = logging.getLogger("parkwatch.history")
+DRAIN_S = 0.5
+DRAIN_ROWS = 20_000
+"""So many rows at once are followed by the next without a pause."""
+BACK_OFF_S = (0.5, 30.0)
+RETRY_AFTER_S_MAX = 120.0
+DOWN_TRIES = 3
+CLOSE_S = 10.0
 
 
-@dataclass(slots=True)
-class _Waiting:
-    batch: Batch
-    done: asyncio.Future[None]
+class Told(Protocol):
+    """Who learns that history is down or has lost readings; called in the event loop."""
+
+    def __call__(self, alarm: str, *, active: bool, text: str) -> None:
+        """`alarm` is `system/history:down` or `system/history:gap`."""
 
 
 class History:
-    """`append` returns when a batch is durable, or was counted as lost: alarms never wait for it.
+    """The history of one daemon (see the module). `names[i]` is the id of point i."""
 
-    `failed(text)` is called in the loop when the store refuses, `failed("")` when it works again.
-    """
-
-    def __init__(self, folder: Path, names: Sequence[str], failed: Callable[[str], None]) -> None:
-        self._store = EmbeddedStore(folder / "history.db", names)
-        self._failed = failed
-        self._waiting: queue.Queue[_Waiting | None] = queue.Queue(WAITING_MAX)
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self,
+        config: HistoryConfig,
+        data: Path,
+        names: Sequence[str],
+        told: Told,
+        *,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self._config = config
+        self._data = data
+        self._told = told
+        self._spool = Spool(data / "spool", names, self._on_lost, bounds)
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self._broken = False
+        self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._store: Store | None = None
+        self._tries = 0
+        self._error = ""
         self.stored = self.lost = 0
+        """Readings handed to the store, and given up, since this start."""
 
     def start(self) -> None:
+        """Begin, in the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._spool.start()
         self._thread.start()
 
     def append(self, batch: Batch) -> asyncio.Future[None]:
-        """Take a batch; a full queue counts it as lost rather than wait."""
-        done: asyncio.Future[None] = self._loop.create_future()
-        try:
-            self._waiting.put_nowait(_Waiting(batch, done))
-        except queue.Full:
-            self.lost += len(batch)
-            done.set_result(None)
-        return done
+        """Done when the batch is durable in the spool, or was counted as lost."""
+        return self._spool.append(batch)
+
+    def state(self) -> dict[str, Any]:
+        """For the health page: what waits, what was kept, the last error of the store."""
+        behind_ns = self._spool.newest - self._spool.drained if self._spool.drained else 0
+        return {
+            "store": self._config.store,
+            "backlog_s": round(max(0, behind_ns) / 1e9, 1),
+            "spool_bytes": self._spool.size,
+            "stored": self.stored,
+            "lost": self.lost,
+            "error": self._error,
+        }
 
     async def close(self) -> None:
-        """Commit what waits."""
-        await self._loop.run_in_executor(None, self._waiting.put, None)
-        await self._loop.run_in_executor(None, self._thread.join, 10.0)
-        self._store.close()
+        """Write what waits; hand on what the store takes within a few seconds."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._spool.close)
+        self._stopping.set()
+        await loop.run_in_executor(None, self._thread.join, CLOSE_S)
+
+    # The draining thread -------------------------------------------------------------------
 
     def _run(self) -> None:
-        stop = False
-        while not stop:
-            taken = [self._waiting.get()]
-            while len(taken) < GROUP_MAX:
-                try:
-                    taken.append(self._waiting.get_nowait())
-                except queue.Empty:
-                    break
-            stop = None in taken
-            waiting = [one for one in taken if one is not None]
-            if waiting:
-                self._commit(waiting)
+        while True:
+            ending = self._stopping.is_set()
+            try:
+                handed_on = self._drain()
+            except (StoreFault, OSError) as fault:
+                pause_s = self._refused(fault)
+            else:
+                pause_s = 0.0 if handed_on >= DRAIN_ROWS else DRAIN_S
+                if handed_on:
+                    self._worked()
+                # At the end everything is handed on that the store still takes.
+                ending = ending and not handed_on
+            if ending:
+                break
+            if pause_s:
+                self._stopping.wait(pause_s)
+        if self._store is not None:
+            self._store.close()
 
-    def _commit(self, waiting: Sequence[_Waiting]) -> None:
-        try:
-            self.stored += self._store.append([one.batch for one in waiting])
-        except sqlite3.Error as error:
-            self.lost += sum(len(one.batch) for one in waiting)
-            if not self._broken:
-                self._broken = True
-                self._loop.call_soon_threadsafe(self._failed, str(error))
-        else:
-            if self._broken:
-                self._broken = False
-                self._loop.call_soon_threadsafe(self._failed, "")
-        self._loop.call_soon_threadsafe(_done, [one.done for one in waiting])
+    def _drain(self) -> int:
+        """Hand on the oldest rows; how many."""
+        if self._store is None:
+            self._store = open_store(self._config, self._data)
+        if not self._spool.wait(0.0 if self._stopping.is_set() else DRAIN_S):
+            return 0
+        taken = self._spool.take()
+        if taken is None:
+            return 0
+        if len(taken.rows):
+            self._store.write(taken.rows)
+        self._spool.commit(taken)
+        self.stored += len(taken.rows)
+        return len(taken.rows)
+
+    def _refused(self, fault: StoreFault | OSError) -> float:
+        """Count and tell; how long to leave the store alone."""
+        self._tries += 1
+        self._error = str(fault)
+        log.warning("history: %s", fault)
+        if self._tries == DOWN_TRIES:
+            self._tell("system/history:down", active=True, text=self._error)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        first, most = BACK_OFF_S
+        pause_s = min(most, first * 2.0 ** min(self._tries - 1, 10))
+        asked_s = fault.retry_after_s if isinstance(fault, StoreFault) else 0.0
+        # Jitter: many daemons of one InfluxDB must not come back at one moment.
+        jitter = 0.5 + secrets.randbelow(1_000) / 1_000
+        return max(pause_s * jitter, min(asked_s, RETRY_AFTER_S_MAX))
+
+    def _worked(self) -> None:
+        if self._tries >= DOWN_TRIES:
+            self._tell("system/history:down", active=False, text="历史库恢复 works again")
+        self._tries = 0
+        self._error = ""
+
+    def _on_lost(self, rows: int, why: str) -> None:
+        self.lost += rows
+        text = f"{why}: {rows} 条读数未存 readings not kept" if rows else "缓冲区恢复 works again"
+        self._tell("system/history:gap", active=bool(rows), text=text)
+
+    def _tell(self, alarm: str, *, active: bool, text: str) -> None:
+        def tell() -> None:
+            self._told(alarm, active=active, text=text)
+
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(tell)
 
 
-def _done(futures: Sequence[asyncio.Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+def open_store(config: HistoryConfig, data: Path) -> Store:
+    """The configured store; raises StoreFault."""
+    if config.store == "influx":
+        # Its client takes half a second to import: parks without InfluxDB do not pay for it.
+        from parkwatch.daemon.history.influx import InfluxStore  # noqa: PLC0415
+
+        return InfluxStore(config, data / "history" / "dead")
+    return EmbeddedStore(data / "history" / "history.db", config.retention_days)

@@ -5,25 +5,44 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from parkwatch.daemon.store.text import whole
+
 GENESIS = bytes(32)
 _TAG = b"parkwatch/1"
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def canonical(body: Mapping[str, Any]) -> bytes:
     """The exact bytes of a record's body; lone surrogates became U+FFFD.
 
+    Raises ValueError for NaN and infinities, TypeError for what JSON has no form for.
+
     >>> canonical({"b": 1, "a": "红"}).decode()
     '{"a":"红","b":1}'
     """
-    text = json.dumps(
+    try:
+        return _dump(body).encode()
+    except UnicodeEncodeError:
+        return _dump(_whole(body)).encode()
+
+
+def _dump(body: Any) -> str:
+    return json.dumps(
         body, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
-    return _SURROGATE.sub("�", text).encode()
+
+
+def _whole(value: Any) -> Any:
+    """Before dumping, not after: keys are sorted, and meet each other, as they will be read."""
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    return value
 
 
 def seal(prev: bytes, seq: int, time: int, kind: str, body: bytes, key: bytes = b"") -> bytes:

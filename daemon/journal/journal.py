@@ -36,31 +36,51 @@ class Journal:
     """Appends inside the caller's transaction; knows the head."""
 
     def __init__(self, db: sqlite3.Connection, key: bytes = b"") -> None:
+        """Raises JournalFault JNL-005 where the file was sealed with another key."""
         self._db = db
         self._key = key
         self.seq, self.time, self.head = 0, 0, GENESIS
-        self.reload()
-        self._check_key()
-
-    def reload(self) -> None:
-        """Take the head from the file (at start, and after a transaction that rolled back)."""
-        row = self._db.execute(
-            "SELECT seq, time, hash FROM record ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
+        row = db.execute("SELECT seq, time, hash FROM record ORDER BY seq DESC LIMIT 1").fetchone()
         if row is not None:
             self.seq, self.time, self.head = row
+            self._check_key()
+
+    @property
+    def mark(self) -> tuple[int, int, bytes]:
+        """The head, to go back to where the transaction rolls back."""
+        return self.seq, self.time, self.head
+
+    def rewind(self, mark: tuple[int, int, bytes]) -> None:
+        """Forget what was appended since `mark`: the transaction rolled back."""
+        self.seq, self.time, self.head = mark
+
+    def encode(self, entries: Sequence[Entry]) -> list[tuple[str, bytes]]:
+        """Kinds and canonical bodies; every `start` says how the chain is sealed.
+
+        Raises ValueError, TypeError or RecursionError for a body that has no JSON form.
+        """
+        return [
+            (e.kind, canonical({**e.body, **self.start_body()} if e.kind == "start" else e.body))
+            for e in entries
+        ]
 
     def append(self, entries: Sequence[Entry], now: int) -> list[Record]:
-        """Seal and insert; `time` never falls. The caller holds the transaction."""
-        if self.seq == 0 and (not entries or entries[0].kind != "start"):
-            entries = (self._first(), *entries)
+        """Seal and insert; the caller holds the transaction. Raises as `encode`."""
+        return self.write(self.encode(entries), now)
+
+    def write(self, encoded: Sequence[tuple[str, bytes]], now: int) -> list[Record]:
+        """Seal and insert what `encode` made; `now` is engine time in ns, and never falls.
+
+        Where the file is new and nothing begins it, a `start` record comes first.
+        """
+        if self.seq == 0 and encoded and encoded[0][0] != "start":
+            encoded = [*self.encode([Entry("start", {})]), *encoded]
         records, rows = [], []
-        for entry in entries:
-            body = canonical(entry.body)
+        for kind, body in encoded:
             seq, time = self.seq + 1, max(self.time, now)
-            hashed = seal(self.head, seq, time, entry.kind, body, self._key)
-            rows.append((seq, time, entry.kind, body, self.head, hashed))
-            records.append(Record(seq, time, entry.kind, json.loads(body)))
+            hashed = seal(self.head, seq, time, kind, body, self._key)
+            rows.append((seq, time, kind, body, self.head, hashed))
+            records.append(Record(seq, time, kind, json.loads(body)))
             self.seq, self.time, self.head = seq, time, hashed
         self._db.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
         return records
@@ -73,15 +93,13 @@ class Journal:
             "schema": 1,
         }
 
-    def _first(self) -> Entry:
-        return Entry("start", self.start_body())
-
     def _check_key(self) -> None:
         row = self._db.execute("SELECT body FROM record WHERE seq = 1").fetchone()
-        if row is None:
-            return
-        first = json.loads(row[0])
-        if first.get("key_id", "") != key_id(self._key):
+        try:
+            known = str(json.loads(row[0]).get("key_id", "")) if row is not None else ""
+        except (ValueError, AttributeError):
+            return  # A damaged first record: `verify` names it; the daemon watches on.
+        if row is not None and known != key_id(self._key):
             raise JournalFault(
                 "JNL-005",
                 "日志的密钥与配置不符 the journal was sealed with another key",

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from parkwatch.daemon.journal.anchor import read
+from parkwatch.daemon.journal.anchor import Anchor, read
 from parkwatch.daemon.journal.chain import GENESIS, key_id, seal
 from parkwatch.daemon.store.database import open_reader
+
+# Types are asked for: a flipped bit in a cell's header turns a blob into text of the same bytes.
+_ROWS = """
+SELECT seq, time, CAST(kind AS BLOB), body, prev, hash,
+    typeof(time) = 'integer' AND typeof(kind) = 'text' AND typeof(body) = 'blob'
+    AND typeof(prev) = 'blob' AND typeof(hash) = 'blob'
+FROM record {where} ORDER BY seq
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,43 +35,125 @@ class Verdict:
     what: str
 
 
-def verify(path: Path, anchors: Sequence[Path] = (), key: bytes = b"") -> Verdict:
-    """Check the file `journal.db` at `path` against the chain and the anchors."""
+def verify(
+    path: Path, anchors: Sequence[Path] = (), key: bytes = b"", *, newest: int | None = None
+) -> Verdict:
+    """Check a journal (the file, or the data folder that holds `journal.db`).
+
+    Compared are the chain, `journal.head` beside the file and every path of `anchors`. With
+    `newest` only so many records are recomputed, for the start of a daemon; anchors below them
+    are still compared.
+    """
+    path = path / "journal.db" if path.is_dir() else path
+    held, unreadable = _anchors([path.with_name("journal.head"), *anchors])
+    check = _Check(held, key)
     try:
         db = open_reader(path)
         try:
-            return _verify(db, [path.with_name("journal.head"), *anchors], key)
+            return check.run(db, newest, unreadable)
         finally:
             db.close()
     except sqlite3.DatabaseError as error:
+        return check.bad(check.seq + 1, f"文件损坏 unreadable: {error}")
+
+
+def _anchors(paths: Sequence[Path]) -> tuple[list[Anchor], str]:
+    """What the paths hold, and which of them could not be read."""
+    held, unreadable = [], []
+    for path in paths:
+        try:
+            anchor = read(path)
+        except OSError as error:
+            unreadable.append(f"; 锚点不可读 anchor unreadable: {path}: {error.strerror}")
+            continue
+        if anchor is not None:
+            held.append(anchor)
+    return held, "".join(unreadable)
+
+
+class _Check:
+    """One pass over one file; `seq` is the last record that held."""
+
+    def __init__(self, anchors: Sequence[Anchor], key: bytes) -> None:
+        self._anchors = anchors
+        self._key = key
+        self.seq, self._time, self._prev = 0, -(2**63), GENESIS
+        self._anchored = max((anchor.seq for anchor in anchors), default=0)
+
+    def bad(self, at: int, what: str) -> Verdict:
         return Verdict(
-            ok=False, records=0, bad=1, anchored=0, tail=0, what=f"文件损坏 unreadable: {error}"
+            ok=False, records=self.seq, bad=at, anchored=self._anchored, tail=0, what=what
         )
 
+    def run(self, db: sqlite3.Connection, newest: int | None, unreadable: str) -> Verdict:
+        if newest is not None:
+            self._skip(db, newest)
+        skipped = self.seq
+        for anchor in self._anchors:
+            if anchor.seq > skipped:
+                continue
+            row = db.execute("SELECT hash FROM record WHERE seq = ?", (anchor.seq,)).fetchone()
+            if row is None or row[0] != anchor.hash:
+                return self.bad(anchor.seq, _not_anchored(anchor.seq))
+        # The whole file is scanned, not searched: a search trusts the order that is in question.
+        where = f"WHERE seq > {skipped:d}" if skipped else ""
+        for row in db.execute(_ROWS.format(where=where)):
+            what = self._wrong(row)
+            if what:
+                return self.bad(self.seq + 1, what)
+            self.seq, self._time, self._prev = row[0], row[1], row[5]
+        seq, anchored = self.seq, self._anchored
+        if anchored > seq:
+            return self.bad(
+                seq + 1, f"尾部被截断:锚点到 {anchored} cut tail: anchored to {anchored}"
+            )
+        return Verdict(
+            ok=True, records=seq, bad=0, anchored=anchored, tail=seq - anchored,
+            what=f"链完整 whole{unreadable}",
+        )  # fmt: skip
 
-def _verify(db: sqlite3.Connection, anchors: Sequence[Path], key: bytes) -> Verdict:
-    prev, seq, last_time = GENESIS, 0, 0
-    heads = {a.seq: a for a in map(read, anchors) if a is not None}
-    anchored = max(heads, default=0)
+    def _skip(self, db: sqlite3.Connection, newest: int) -> None:
+        """Take the record below the newest ones as given."""
+        row = db.execute(
+            "SELECT seq, CAST(time AS INTEGER), hash FROM record"
+            " WHERE seq <= (SELECT max(seq) FROM record) - ? ORDER BY seq DESC LIMIT 1",
+            (newest,),
+        ).fetchone()
+        if row is not None:
+            self.seq, self._time, self._prev = row
 
-    def bad(at: int, what: str) -> Verdict:
-        return Verdict(ok=False, records=seq, bad=at, anchored=anchored, tail=0, what=what)
+    def _wrong(self, row: Sequence[Any]) -> str:
+        """What is wrong with the record after `seq`; empty where it holds."""
+        expected = self.seq + 1
+        if row[0] != expected:
+            return f"第 {expected} 条缺失 record {expected} is missing"
+        if not self._sealed(row):
+            if expected == 1 and self._other_key(row[3]):
+                return "密钥不符 sealed with another key than the one given"
+            return f"第 {expected} 条被改动 record {expected} was changed"
+        if expected == 1 and row[2] != b"start":
+            return "第一条不是 start the first record is not `start`"
+        if any(anchor.seq == expected and anchor.hash != row[5] for anchor in self._anchors):
+            return _not_anchored(expected)
+        return ""
 
-    for row in db.execute("SELECT seq, time, kind, body, prev, hash FROM record ORDER BY seq"):
-        number, time, kind, body, claimed, hashed = row
-        if number != seq + 1:
-            return bad(seq + 1, f"第 {seq + 1} 条缺失 record {seq + 1} is missing")
-        if number == 1 and json.loads(body).get("key_id", "") != key_id(key):
-            return bad(1, "密钥不符 sealed with another key than the one given")
-        whole = claimed == prev and seal(prev, number, time, kind, body, key) == hashed
-        if not whole or time < last_time:
-            return bad(number, f"第 {number} 条被改动 record {number} was changed")
-        anchor = heads.get(number)
-        if anchor is not None and anchor.hash != hashed:
-            return bad(number, f"第 {number} 条与锚点不符 record {number} is not the anchored one")
-        prev, seq, last_time = hashed, number, time
-    if anchored > seq:
-        return bad(seq + 1, f"尾部被截断:锚点到 {anchored} cut tail: anchored up to {anchored}")
-    return Verdict(
-        ok=True, records=seq, bad=0, anchored=anchored, tail=seq - anchored, what="链完整 whole"
-    )
+    def _sealed(self, row: Sequence[Any]) -> bool:
+        number, time, kind, body, prev, hashed, typed = row
+        if not typed or prev != self._prev or time < self._time:
+            return False
+        try:
+            found = seal(prev, number, time, kind.decode(), body, self._key)
+        except (UnicodeDecodeError, OverflowError):
+            return False  # A kind that is no text or has no 16-bit length: never written by us.
+        return found == bytes(hashed)
+
+    def _other_key(self, body: object) -> bool:
+        try:
+            first = json.loads(body) if isinstance(body, bytes) else None
+        except ValueError:
+            return False
+        return isinstance(first, Mapping) and first.get("key_id", "") != key_id(self._key)
+
+
+def _not_anchored(seq: int) -> str:
+    return f"第 {seq} 条与锚点不符 record {seq} is not the anchored one"

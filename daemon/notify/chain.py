@@ -1,85 +1,125 @@
 """Who is told, when, over what: pure decisions on a clock argument.
 
-The first tier of the zone's chain at once, repeated until somebody acknowledged; the timers are
-rows that survive a restart.
+The first tier of the zone's chain at once, repeated until somebody acknowledged. Repeats are timers
+(rows that survive a restart). What is masked announces nothing; an acknowledgement under a mask
+still ends the repeats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from parkwatch.daemon.config.resolve import Chain, Channel, Person
-from parkwatch.daemon.notify.text import compose, title
+from parkwatch.daemon.notify.text import Writer
 from parkwatch.daemon.outbox.messages import Message
 from parkwatch.daemon.outbox.timers import Timer
 from parkwatch.daemon.pipeline.pipeline import Plan
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import AlarmView, Transition
 
-ANNOUNCED = {"raise": "raise", "reraise": "raise", "rise": "rise", "realarm": "realarm"}
+ANNOUNCED = {
+    "raise": "raise",
+    "reraise": "raise",
+    "unsuppress": "raise",
+    "rise": "rise",
+    "realarm": "realarm",
+}
+"""Event to message kind: these call people, and call again until somebody took it."""
 ENDED = {"return": "return", "reset": "reset"}
-TAKEN = ("ack", "reset", "return")
+UNACKNOWLEDGED = frozenset({"unack_active", "rtn_unack", "latched_unack"})
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Persons, channels and chains by id."""
+
+    people: Mapping[str, Person]
+    channels: Mapping[str, Channel]
+    chains: Mapping[str, Chain]
 
 
 class ChainPolicy:
     """The policy of a configuration."""
 
-    def __init__(
-        self,
-        site: Site,
-        people: Mapping[str, Person],
-        channels: Mapping[str, Channel],
-        chains: Mapping[str, Chain],
-        tz: str,
-    ) -> None:
+    def __init__(self, site: Site, directory: Directory, tz: str) -> None:
         self._site = site
-        self._people = people
-        self._channels = channels
-        self._chains = chains
-        self._tz = tz
-        self._points = {point.id: point for point in site.points}
+        self._directory = directory
+        self._zone_of = {point.id: point.zone for point in site.points}
+        names = {person.id: person.name for person in directory.people.values()}
+        self._writer = Writer(site, tz, names)
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """Channels by id."""
+        return self._directory.channels
 
     def react(self, transitions: Sequence[Transition], now: int) -> Plan:
-        """Messages of what was raised, has risen or ended; its repeat timer set or dropped."""
+        """Messages of what was raised, has risen or ended; the repeat timer set or dropped."""
         messages: list[Message] = []
         timers: dict[str, Timer] = {}
         cancel: list[str] = []
         for t in transitions:
-            if t.mask:
-                continue
             key = f"repeat|{t.alarm}"
-            if t.event in ANNOUNCED:
-                messages += self._messages(t, ANNOUNCED[t.event], 0, now)
-                interval = self._chain(t.alarm).repeat_ns.get(str(t.grade), 0)
-                if interval:
-                    body = {"alarm": t.alarm, "repeat": 1, "transition": t.body()}
-                    timers[key] = Timer(key, now + interval, body)
-            elif t.event in ENDED:
-                messages += self._messages(t, ENDED[t.event], 0, now)
-            if t.event in TAKEN:
+            if t.after not in UNACKNOWLEDGED:
                 timers.pop(key, None)
                 cancel.append(key)
+            kind = self._kind(t)
+            if not kind:
+                continue
+            messages += self._messages(t, kind, 0, now)
+            interval = self._repeat_ns(t)
+            if t.after in UNACKNOWLEDGED and interval:
+                body = {"alarm": t.alarm, "repeat": 1, "transition": t.body()}
+                timers[key] = Timer(key, now + interval, body)
         return Plan(messages, list(timers.values()), cancel)
 
     def fire(self, timer: Timer, now: int, view: AlarmView | None) -> Plan:
-        """Tell them again while nobody has taken it."""
+        """Tell them again while nobody has taken it; under a mask only the timer goes on."""
         t = Transition.from_body(timer.body["transition"])
-        if view is None or view.core != "unack_active" or view.occurrence != t.occurrence:
+        if view is None or view.core not in UNACKNOWLEDGED or view.occurrence != t.occurrence:
             return Plan()
         repeat = int(timer.body["repeat"])
-        interval = self._chain(t.alarm).repeat_ns.get(str(t.grade), 0)
-        body = {**timer.body, "repeat": repeat + 1}
-        return Plan(
-            list(self._messages(t, ANNOUNCED.get(t.event, "raise"), repeat, now)),
-            [Timer(timer.key, now + interval, body)],
+        next_timer = Timer(timer.key, now + self._repeat_ns(t), timer.body)
+        if view.mask:
+            return Plan(timers=[next_timer])
+        next_timer = replace(next_timer, body={**timer.body, "repeat": repeat + 1})
+        return Plan(list(self._messages(t, self._kind(t), repeat, now)), [next_timer])
+
+    def instead(self, message: Message, now: int) -> Message | None:
+        """The same message over the person's next channel, None where there is none."""
+        person = self._directory.people.get(message.person)
+        ways = self._ways(person) if person is not None else []
+        if message.channel not in ways[:-1]:
+            return None
+        channel = ways[ways.index(message.channel) + 1]
+        key = message.key.split("|")
+        key[-2] = channel
+        return replace(
+            message, key="|".join(key), channel=channel, due=now, state="pending", attempt=0
         )
 
+    def address(self, message: Message) -> str:
+        """What a webhook's `to` says: the person's phone, else its id."""
+        person = self._directory.people.get(message.person)
+        return person.phone or person.id if person is not None else message.target
+
+    def _kind(self, t: Transition) -> str:
+        """The message kind of a transition, empty where nobody is told."""
+        if t.mask:
+            return ""
+        if t.event == "unsuppress" and t.after != "unack_active":
+            return ""
+        if t.event == "raise" and t.alarm.endswith(":late"):
+            return "late"
+        return ANNOUNCED.get(t.event) or ENDED.get(t.event, "")
+
     def _messages(self, t: Transition, kind: str, repeat: int, now: int) -> Iterator[Message]:
-        text = compose(self._site, t, self._tz, repeat=repeat)
+        text, title = self._writer.compose(t, repeat=repeat), self._writer.title(t)
         for person in self._called(t):
-            for channel in person.channels[:1]:
-                if channel not in self._channels:
-                    continue
+            ways = self._ways(person)
+            # Red goes out on all of a person's channels together, the others on one after another.
+            for channel in ways if t.grade == "red" else ways[:1]:
                 parts = (t.alarm, t.occurrence, t.version, kind, 0, repeat, channel, person.id)
                 yield Message(
                     key="|".join(map(str, parts)),
@@ -92,7 +132,7 @@ class ChainPolicy:
                     channel=channel,
                     person=person.id,
                     target=person.id,
-                    title=title(t),
+                    title=title,
                     text=text,
                     grade=str(t.grade),
                     drill=t.origin.startswith("drill"),
@@ -102,29 +142,33 @@ class ChainPolicy:
 
     def _called(self, t: Transition) -> list[Person]:
         """Persons of the first tier, each once; of the park or of the owner only."""
-        owner = self._owner(t.alarm)
-        found: dict[str, Person] = {}
-        for who in self._chain(t.alarm).first.get(str(t.grade), ()):
-            for person in self._named(who):
-                if person.enterprise in ("", owner) or owner == "system":
-                    found[person.id] = person
-        return list(found.values())
+        owner = t.alarm.partition("/")[0]
+        tier = self._chain(t.alarm).first.get(str(t.grade), ())
+        found = {person.id: person for who in tier for person in self._named(who)}
+        ours = [person for person in found.values() if person.enterprise in ("", owner)]
+        if owner == "system" and not ours:
+            return list(found.values())  # No park staff: better a tenant than nobody.
+        return ours
 
     def _named(self, who: str) -> Iterable[Person]:
         kind, _, name = who.rpartition(":")
+        people = self._directory.people
         if kind == "duty":
-            return [p for p in self._people.values() if name in p.duties]
+            return [person for person in people.values() if name in person.duties]
         if kind == "role":
-            return [p for p in self._people.values() if p.role == name]
-        return [self._people[who]]
+            return [person for person in people.values() if person.role == name]
+        return [people[who]] if who in people else []
 
-    def _owner(self, alarm: str) -> str:
-        return alarm.partition("/")[0]
+    def _ways(self, person: Person) -> list[str]:
+        return [channel for channel in person.channels if channel in self._directory.channels]
+
+    def _repeat_ns(self, t: Transition) -> int:
+        return self._chain(t.alarm).repeat_ns.get(str(t.grade), 0)
 
     def _chain(self, alarm: str) -> Chain:
         """The chain of the alarm's zone; links and our own alarms take the default one."""
         owner = alarm.rpartition(":")[0]
-        point = self._points.get(owner)
-        zone = self._site.zones.get(point.zone if point else owner)
-        name = zone.chain if zone is not None else "default"
-        return self._chains.get(name) or next(iter(self._chains.values()), Chain({}, {}))
+        zone = self._site.zones.get(self._zone_of.get(owner, owner))
+        chains = self._directory.chains
+        chain = chains.get(zone.chain if zone is not None else "default")
+        return chain or next(iter(chains.values()), Chain({}, {}))

@@ -1,30 +1,29 @@
-"""What a message says: grade, place, what with number and unit, time, action; at most 70 units.
+"""What a message says (ux.md, section 4): grade, place, what with number and unit, time, action.
 
-Order never changes (ux.md section 4): the tag is dropped first, then the place is shortened;
-value, unit and grade never are.
+The order never changes, and a message fits one short message of 70 UTF-16 units where it can: the
+tag goes first, then the enterprise, then the end of the zone's name; grade, value, unit, time and
+link never do. What is still longer is sent in two parts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from parkwatch.daemon.notify import words
 from parkwatch.rules.gas import GASES
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.site import Site
+from parkwatch.rules.site import SECOND_NS, Point, Site
 from parkwatch.rules.transition import Transition
 
 UNITS_MAX = 70
-WORDS = {Grade.RED: "红警", Grade.ORANGE: "橙警", Grade.YELLOW: "黄警", Grade.BLUE: "蓝警"}
-ACTIONS = {
-    Grade.RED: "立即撤离",
-    Grade.ORANGE: "限3分",
-    Grade.YELLOW: "限10分",
-    Grade.BLUE: "请检查",
-}
-_REASONS = {"fault": "探测器故障", "stale": "数据中断", "comms": "通信中断"}
-_GROUPS = {"high": "偏高", "low": "偏低", "state": "动作", "gas": ""}
-_ENDED = {"return": "恢复", "reset": "解除"}
+PLACE_MAX = 8
+OXYGEN_NORMAL = 20.9
+_EVACUATED = ("gas", "vote")
+_TIMED = ("gas", "vote", "high", "low", "rate", "state")
 
 
 def units(text: str) -> int:
@@ -32,66 +31,190 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-def compose(site: Site, transition: Transition, tz: str, *, repeat: int = 0) -> str:
-    """The Chinese short message of a transition."""
-    ended = _ENDED.get(transition.event)
-    grade = ended or WORDS[transition.grade]
-    action = "须现场核实后复位" if transition.event == "return" else ACTIONS[transition.grade]
-    if ended and transition.event != "return":
-        action = f"{transition.cause.get('person', '')}复位"
-    clock = datetime.fromtimestamp(transition.received / 1e9, UTC).astimezone(ZoneInfo(tz))
-    place, tag, what = _parts(site, transition)
-    mark = f" 第{repeat + 1}次" if repeat else ""
-    drill = "【演练】" if transition.origin.startswith("drill") else ""
-    text = ""
-    for where, name in ((place, tag), (place, ""), (place[:8], "")):
-        words = [
-            f"{drill}【{site.name}】{grade}",
-            where,
-            name,
-            what,
-            f"{clock:%H:%M}",
-            action + mark,
-        ]
-        text = " ".join(word for word in words if word)
-        if units(text) <= UNITS_MAX:
-            break
-    return text
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The middle of a message: where (and shorter), which, what; `group` decides the action."""
+
+    places: tuple[str, ...]
+    tag: str
+    what: str
+    group: str
 
 
-def title(transition: Transition) -> str:
-    """The headline of a card: shape, grade, first words."""
-    shape = {"red": "◆", "orange": "▲", "yellow": "■", "blue": "●"}[transition.grade]
-    return f"{shape} {_ENDED.get(transition.event) or WORDS[transition.grade]}"
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes the messages of a park; `names` are the names of persons by id."""
+
+    site: Site
+    tz: str = "Asia/Shanghai"
+    names: Mapping[str, str] = field(default_factory=dict)
+    lang: str = "zh"
+
+    def compose(self, t: Transition, *, repeat: int = 0, link: str = "") -> str:
+        """The message of a transition; `repeat` counts the calls before this one."""
+        drill = t.origin.startswith("drill")
+        signature = f"[{self.site.name}]" if self.lang == "en" else f"【{self.site.name}】"
+        grade = _headline(t).get(self.lang)
+        head = f"{words.DRILL.get(self.lang) if drill else ''}{signature}"
+        head += f" {grade}" if self.lang == "en" else grade
+        clock = datetime.fromtimestamp(t.received / SECOND_NS, UTC).astimezone(ZoneInfo(self.tz))
+        said = self._said(t)
+        tail = [f"{clock:%H:%M}", *self._action(t, said.group, drill=drill)]
+        if repeat:
+            tail.append(self._say(words.TIMES, n=repeat + 1))
+        text = ""
+        for place, tag in _shorter(said):
+            text = " ".join(word for word in (head, place, tag, said.what, *tail, link) if word)
+            if units(text) <= UNITS_MAX:
+                break
+        return text
+
+    def title(self, t: Transition) -> str:
+        """The headline of a card: shape and grade word, never a colour alone."""
+        return f"{words.SHAPES[t.grade]} {_headline(t).get(self.lang)}"
+
+    # What happened -------------------------------------------------------------------------
+
+    def _said(self, t: Transition) -> _Said:
+        owner, _, group = t.alarm.rpartition(":")
+        if owner.startswith("system/"):
+            return self._of_system(owner.removeprefix("system/"), group)
+        if group.startswith("vote-"):
+            return _Said(self._zone(owner), "", self._of_vote(t.cause), "vote")
+        point = next((p for p in self.site.points if p.id == owner), None)
+        if point is not None:
+            what = self._of_point(point, group, t)
+            danger = "gas" if point.gas and group in ("gas", "low", "high") else group
+            return _Said(self._zone(point.zone), point.tag, what, danger)
+        return self._of_owner(owner, group, t)
+
+    def _of_point(self, point: Point, group: str, t: Transition) -> str:
+        if group == "fault":
+            reason = str(t.cause.get("reason", ""))
+            return words.REASONS.get(reason, words.FAULT).get(self.lang)
+        if group == "state":
+            return self._group(group)
+        value = f"{_number(t.cause.get('value'), point)}{point.unit}"
+        if t.event == "return":
+            return value
+        gas = GASES.get(point.gas)
+        if gas is None:
+            return self._joined(self._group(group), value)
+        return self._joined(gas.en if self.lang == "en" else gas.zh, value)
+
+    def _of_vote(self, cause: Mapping[str, Any]) -> str:
+        gas = GASES[str(cause["gas"])]
+        voters = [v for v in cause.get("voters", ()) if v.get("value") is not None]
+        worst: Mapping[str, Any] = max(
+            voters,
+            key=lambda v: abs(v["value"] - OXYGEN_NORMAL) if gas.key == "O2" else v["value"],
+            default={},
+        )
+        point = next((p for p in self.site.points if p.id == worst.get("point")), None)
+        value = f"{_number(worst.get('value'), point)}{cause.get('unit', '')}"
+        n = len(cause.get("voters", ()))
+        how = words.ALONE.get(self.lang)
+        if not cause.get("single") or n > 1:
+            how = self._say(words.TOGETHER, n=n)
+        name = gas.en if self.lang == "en" else gas.zh
+        return f"{self._joined(name, value)} {how}" if n else name
+
+    def _of_owner(self, owner: str, group: str, t: Transition) -> _Said:
+        """Alarms of a device, a gateway or a zone."""
+        if owner in self.site.zones:
+            return _Said(self._zone(owner), "", self._group(group), group)
+        enterprise, _, name = owner.partition("/")
+        what = self._group(group)
+        if group == "link" and t.cause.get("points"):
+            what += " " + self._say(words.LOST_POINTS, n=t.cause["points"])
+        return _Said((self.site.enterprises.get(enterprise, enterprise),), name, what, group)
+
+    def _of_system(self, subject: str, group: str) -> _Said:
+        part, _, name = subject.partition(".")
+        word = words.SYSTEM.get(f"{part}:{group}")
+        what = word.get(self.lang) if word else f"{part} {group}"
+        return _Said((words.PLATFORM.get(self.lang),), name, what, "system")
+
+    # What to do ----------------------------------------------------------------------------
+
+    def _action(self, t: Transition, group: str, *, drill: bool) -> Iterator[str]:
+        if t.event == "return":
+            yield self._say(words.LASTED, n=self._lasted(t))
+        if drill:
+            yield words.ONLY_A_DRILL.get(self.lang)
+        elif t.event == "return":
+            latched = t.after.startswith("latched")
+            word = words.VERIFY if latched else words.STILL_UNACKNOWLEDGED
+            if t.after != "normal":
+                yield word.get(self.lang)
+        elif t.event == "reset":
+            person = str(t.cause.get("person", ""))
+            yield self._say(words.RESET_BY, who=self.names.get(person, person))
+            if t.cause.get("why"):
+                yield self._say(words.WHY, why=t.cause["why"])
+        else:
+            yield _duty(t.grade, group).get(self.lang)
+            if t.event in words.MARKS:
+                yield words.MARKS[t.event].get(self.lang)
+
+    def _lasted(self, t: Transition) -> str:
+        """Since the raise: an occurrence is its engine time, or right behind an earlier one."""
+        seconds = max(0, t.received - t.occurrence) // SECOND_NS
+        hours, minutes = seconds // 3600, seconds // 60
+        if hours:
+            return f"{hours} h" if self.lang == "en" else f"{hours}小时"
+        if minutes:
+            return f"{minutes} min" if self.lang == "en" else f"{minutes}分"
+        return f"{seconds} s" if self.lang == "en" else f"{seconds}秒"
+
+    # Pieces --------------------------------------------------------------------------------
+
+    def _zone(self, zone_id: str) -> tuple[str, ...]:
+        """The place in full, without its enterprise, and as short as it may become."""
+        zone = self.site.zones[zone_id]
+        enterprise = self.site.enterprises.get(zone.enterprise, "")
+        gap = " " if self.lang == "en" else ""
+        return (f"{enterprise}{gap}{zone.name}", zone.name, zone.name[:PLACE_MAX])
+
+    def _group(self, group: str) -> str:
+        word = words.GROUPS.get(group)
+        return word.get(self.lang) if word else group
+
+    def _joined(self, name: str, value: str) -> str:
+        return f"{name} {value}" if self.lang == "en" else f"{name}{value}"
+
+    def _say(self, word: words.Word, **fields: object) -> str:
+        return word.get(self.lang).format(**fields)
 
 
-def _parts(site: Site, transition: Transition) -> tuple[str, str, str]:
-    """Place, tag, and what happened."""
-    owner, _, group = transition.alarm.rpartition(":")
-    cause = transition.cause
-    if group.startswith("vote-"):
-        gas = GASES[str(cause["gas"])].zh
-        voters = cause["voters"]
-        value = max((v["value"] for v in voters if v["value"] is not None), default=None)
-        how = "单只无旁证" if cause["single"] else f"{len(voters)}只同报"
-        return _zone(site, owner), "", f"{gas}{_number(value)}{cause['unit']} {how}"
-    point = next((p for p in site.points if p.id == owner), None)
-    if point is None:
-        text = "失联" if group == "link" else str(cause.get("text", group))
-        lost = f" {cause['points']}点状态未知" if group == "link" and "points" in cause else ""
-        return site.enterprises.get(owner.partition("/")[0], ""), owner, f"{text}{lost}"[:40]
-    if group == "fault":
-        what = _REASONS.get(str(cause.get("reason")), "探测器故障")
-    else:
-        name = GASES[point.gas].zh if point.gas else _GROUPS.get(group, group)
-        what = f"{name}{_number(cause.get('value'))}{point.unit}"
-    return _zone(site, point.zone), point.tag, what
+def _headline(t: Transition) -> words.Word:
+    if t.event == "return":
+        return words.RETURNED
+    return words.ENDED if t.event == "reset" else words.GRADES[t.grade]
 
 
-def _zone(site: Site, zone_id: str) -> str:
-    zone = site.zones[zone_id]
-    return site.enterprises.get(zone.enterprise, "") + zone.name
+def _duty(grade: Grade, group: str) -> words.Word:
+    if grade is Grade.RED:
+        return words.EVACUATE if group in _EVACUATED else words.ACT_NOW
+    if group in _TIMED:
+        return words.WITHIN.get(grade, words.CHECK)
+    return words.CHECK
 
 
-def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else "--"
+def _shorter(said: _Said) -> Iterator[tuple[str, str]]:
+    """Place and tag, longest first. A device or gateway is named by its tag alone: it stays."""
+    yield said.places[0], said.tag
+    tag = said.tag if len(said.places) == 1 else ""
+    for place in said.places:
+        yield place, tag
+
+
+def _number(value: object, point: Point | None) -> str:
+    """With the decimals of the channel; no number is never shown as one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return words.NO_VALUE
+    resolution = point.resolution if point is not None else 0.0
+    if resolution <= 0:
+        return f"{value:.6g}"
+    decimals = next((d for d in range(5) if round(resolution, d) == resolution), 5)
+    return f"{value:.{decimals}f}"

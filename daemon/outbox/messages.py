@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from parkwatch.daemon.store.text import whole
+
 STATES = ("pending", "sending", "sent", "failed", "superseded", "expired")
 _URGENCY = {"red": 4, "orange": 3, "yellow": 2, "blue": 1}
 _SELECT = (
@@ -57,9 +59,9 @@ def add(db: sqlite3.Connection, messages: Sequence[Message]) -> None:
         "INSERT OR IGNORE INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (
-                m.key, m.alarm, m.occurrence, m.version, m.kind, m.tier, m.repeat, m.channel,
-                m.person, m.target, m.title, m.text, m.grade, _URGENCY[m.grade], int(m.drill),
-                m.created, m.due, m.state, m.attempt, m.created, "",
+                whole(m.key), whole(m.alarm), m.occurrence, m.version, m.kind, m.tier, m.repeat,
+                m.channel, m.person, whole(m.target), whole(m.title), whole(m.text), m.grade,
+                _urgency(m), int(m.drill), m.created, m.due, m.state, m.attempt, m.created, "",
             )
             for m in messages
         ],
@@ -67,20 +69,47 @@ def add(db: sqlite3.Connection, messages: Sequence[Message]) -> None:
 
 
 def apply(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
-    """Move rows to the state of their newest try, in the caller's transaction."""
+    """Move rows to the state of their newest try, in the caller's transaction.
+
+    A row superseded meanwhile waits no more, but what was sent is said to be sent. Raises
+    ValueError for a state that is none.
+    """
+    for d in deliveries:
+        if d.state not in STATES:
+            raise ValueError(f"no outbox state: {d.state}")
     db.executemany(
-        "UPDATE outbox SET state = ?, attempt = ?, changed = ?, result = ?, due = ? WHERE key = ?",
-        [(d.state, d.attempt, d.at, d.result, d.due, d.key) for d in deliveries],
+        "UPDATE outbox SET attempt = ?, changed = ?, result = ?, due = ?, state = CASE"
+        " WHEN state = 'superseded' AND ? IN ('pending', 'sending') THEN state ELSE ? END"
+        " WHERE key = ?",
+        [
+            (d.attempt, d.at, whole(d.result), d.due, d.state, d.state, whole(d.key))
+            for d in deliveries
+        ],
     )
 
 
-def supersede(db: sqlite3.Connection, alarm: str, occurrence: int, version: int, now: int) -> None:
-    """Older messages of an alarm that still wait say nothing true any more."""
-    db.execute(
+def supersede(db: sqlite3.Connection, messages: Sequence[Message]) -> None:
+    """What still waits for the same person on the same channel about the same alarm says nothing
+    new once one of these is there. The last word to a person is never dropped, and nothing gives
+    way to a message of a lower grade: it would wait longer. In the caller's transaction."""
+    # `+urgency`: or the planner walks all that waits instead of what waits for this person.
+    db.executemany(
         "UPDATE outbox SET state = 'superseded', changed = ? WHERE state = 'pending'"
-        " AND alarm = ? AND (occurrence < ? OR (occurrence = ? AND version < ?))",
-        (now, alarm, occurrence, occurrence, version),
-    )
+        " AND alarm = ? AND person = ? AND channel = ? AND target = ? AND +urgency <= ?"
+        " AND (occurrence, version, tier, repeat) < (?, ?, ?, ?)",
+        [
+            (
+                m.created, whole(m.alarm), m.person, m.channel, whole(m.target), _urgency(m),
+                m.occurrence, m.version, m.tier, m.repeat,
+            )
+            for m in messages
+            if m.alarm and m.state == "pending"
+        ],
+    )  # fmt: skip
+
+
+def _urgency(message: Message) -> int:
+    return _URGENCY.get(message.grade, 0)  # Digests and tests have no grade and go last.
 
 
 def pending(db: sqlite3.Connection, now: int, limit: int) -> list[Message]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from parkwatch.daemon.store.text import whole
+
 
 @dataclass(frozen=True, slots=True)
 class Timer:
@@ -22,13 +24,13 @@ def put(db: sqlite3.Connection, timers: Sequence[Timer]) -> None:
     """Set timers in the caller's transaction; one key, one timer."""
     db.executemany(
         "INSERT OR REPLACE INTO timer VALUES (?, ?, ?)",
-        [(t.key, t.due, json.dumps(t.body, ensure_ascii=False)) for t in timers],
+        [(whole(t.key), t.due, json.dumps(t.body)) for t in timers],
     )
 
 
 def drop(db: sqlite3.Connection, keys: Sequence[str]) -> None:
     """Cancel timers; unknown keys are no error."""
-    db.executemany("DELETE FROM timer WHERE key = ?", [(key,) for key in keys])
+    db.executemany("DELETE FROM timer WHERE key = ?", [(whole(key),) for key in keys])
 
 
 def all_timers(db: sqlite3.Connection) -> list[Timer]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +21,12 @@ __all__ = ["Committer", "Entry", "Group", "Record"]
 
 WAITING_MAX = 1_024
 GROUPS_MAX = 256
-BUSY_TRIES = 10
+BUSY_TRIES = 3
+COMMIT_S_MAX = 30.0
+"""A disk that has not answered by then has failed; BUSY is given up earlier."""
+CLOSE_S = 10.0
+_UNFIT = (TypeError, ValueError, LookupError, ArithmeticError, RecursionError)
+"""What a group raises that no retry can write; the disk is not to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ class Committer:
     """A thread that commits groups in the order of their submission.
 
     After any I/O error but BUSY it commits nothing more (SQLite would go on on a handle whose
-    fsync failed): every later `submit` raises JournalFault JNL-010 and `failed` is called once.
+    fsync failed): every later `submit` raises the same JournalFault and `failed` is called once.
+    Codes: JNL-010 the disk refused, JNL-011 it does not answer, JNL-012 closed, JNL-013 our bug.
     """
 
     def __init__(
@@ -62,9 +68,12 @@ class Committer:
         self._journal = journal
         self._anchors = anchors
         self._failed = failed
-        self._waiting: queue.Queue[_Submitted | None] = queue.Queue(WAITING_MAX)
         self._subscribers: list[Callable[[Sequence[Record]], None]] = []
+        self._waiting: deque[_Submitted] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
         self._fault: JournalFault | None = None
+        self._room = asyncio.Semaphore(WAITING_MAX)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self.commits = 0
@@ -79,85 +88,109 @@ class Committer:
         self._subscribers.append(callback)
 
     async def submit(self, group: Group, now: int) -> list[Record]:
-        """Returns when the group is durable."""
-        if self._fault is not None:
-            raise self._fault
-        loop = asyncio.get_running_loop()
-        submitted = _Submitted(group, now, loop.create_future())
-        while True:
-            try:
-                self._waiting.put_nowait(submitted)
-                break
-            except queue.Full:
-                await asyncio.sleep(0.001)  # The disk is behind: the pipeline must feel it.
-        return await submitted.done
+        """The group's records, once they are durable; `now` is engine time in ns.
+
+        Raises JournalFault, or TypeError and ValueError for a group that has no form in the
+        journal (nothing of it is written). Cancelling the caller takes nothing back.
+        """
+        done: asyncio.Future[list[Record]] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(COMMIT_S_MAX):
+                await self._room.acquire()  # The disk is behind: the pipeline must feel it.
+                self._queue(_Submitted(group, now, done))
+                return await done
+        except TimeoutError:
+            self._break("JNL-011", f"磁盘 {COMMIT_S_MAX:.0f} s 无应答 the disk does not answer")
+            assert self._fault is not None
+            raise self._fault from None
+
+    def _queue(self, submitted: _Submitted) -> None:
+        with self._wake:
+            if self._fault is None and not self._closing:
+                self._waiting.append(submitted)
+                self._wake.notify()
+                return
+        self._room.release()
+        raise self._fault or _fault("JNL-012", "日志已关闭 the journal is closed")
 
     async def close(self) -> None:
         """Commit what waits, write the last anchor, end."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._waiting.put, None)
-        await loop.run_in_executor(None, self._thread.join, 10.0)
+        if self._thread.is_alive():
+            await loop.run_in_executor(None, self._thread.join, CLOSE_S)
         await loop.run_in_executor(None, self._anchors.close)
 
     # The thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        stop = False
-        while not stop:
-            taken = [self._waiting.get()]
-            while len(taken) < GROUPS_MAX:
-                try:
-                    taken.append(self._waiting.get_nowait())
-                except queue.Empty:
-                    break
-            stop = None in taken
-            self._commit([s for s in taken if s is not None])
+        taken: list[_Submitted] = []
+        try:
+            while taken := self._take():
+                self._commit(taken)
+        except BaseException as error:
+            self._break("JNL-013", f"提交线程出错 the committer failed: {error!r}")
+            with self._wake:
+                taken += self._waiting
+            self._refuse(taken)
+            raise
+
+    def _take(self) -> list[_Submitted]:
+        """Everything that waits, at most GROUPS_MAX; empty once closed and drained."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._waiting or self._closing)
+            return [self._waiting.popleft() for _ in range(min(GROUPS_MAX, len(self._waiting)))]
 
     def _commit(self, submitted: Sequence[_Submitted]) -> None:
-        if not submitted:
+        if self._fault is not None:
+            self._refuse(submitted)
             return
-        if self._fault is None:
-            try:
-                results = self._transact(submitted)
-            except sqlite3.Error as error:
-                self._fault = JournalFault(
-                    "JNL-010",
-                    f"日志写入失败 the journal cannot be written: {error}",
-                    "检查磁盘;守护进程将重启并校验 check the disk; the daemon starts again",
-                )
-                self._call(self._failed, self._fault)
-            else:
-                self._call(self._tell, submitted, results)
-                self._anchor(results)
+        try:
+            results = self._transact(submitted)
+        except sqlite3.Error as error:
+            self._break("JNL-010", f"日志写入失败 the journal cannot be written: {error}")
+            self._refuse(submitted)
+        except _UNFIT as error:
+            if len(submitted) == 1:
+                self._call(self._settle, submitted, None, error)
                 return
-        for each in submitted:
-            self._call(_fail, each.done, self._fault)
+            for each in submitted:  # One unfit group takes no other with it.
+                self._commit([each])
+        else:
+            self._anchor(results)
+            records = [record for group in results for record in group]
+            if records:
+                for subscriber in self._subscribers:  # Each alone: one that raises stops no other.
+                    self._call(subscriber, records)
+            self._call(self._settle, submitted, results, None)
 
     def _transact(self, submitted: Sequence[_Submitted]) -> list[list[Record]]:
-        for attempt in range(BUSY_TRIES):
+        encoded = [self._journal.encode(each.group.entries) for each in submitted]
+        for tries in range(1, BUSY_TRIES + 1):
+            mark = self._journal.mark
             try:
                 with transaction(self._db):
-                    results = [self._apply(each.group, each.now) for each in submitted]
-            except sqlite3.OperationalError as error:
-                self._journal.reload()
-                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or attempt == BUSY_TRIES - 1:
+                    results = [
+                        self._apply(each.group, bodies, each.now)
+                        for each, bodies in zip(submitted, encoded, strict=True)
+                    ]
+            except BaseException as error:
+                self._journal.rewind(mark)
+                if tries == BUSY_TRIES or not _busy(error):
                     raise
             else:
                 self.commits += 1
                 return results
         raise AssertionError("the loop returns or raises")
 
-    def _apply(self, group: Group, now: int) -> list[Record]:
+    def _apply(self, group: Group, bodies: Sequence[tuple[str, bytes]], now: int) -> list[Record]:
         db = self._db
-        records = self._journal.append(group.entries, now) if group.entries else []
-        for record in records:
-            if record.kind == "transition":
-                body = record.body
-                outbox.supersede(
-                    db, body["alarm"], body["occurrence"], body["version"], record.time
-                )
+        records = self._journal.write(bodies, now) if bodies else []
         outbox.add(db, group.messages)
+        if group.messages:
+            outbox.supersede(db, group.messages)
         outbox.apply(db, group.deliveries)
         timer_rows.drop(db, group.cancel)
         timer_rows.put(db, group.timers)
@@ -169,30 +202,57 @@ class Committer:
         return records
 
     def _anchor(self, results: Sequence[Sequence[Record]]) -> None:
+        journal = self._journal
+        if journal.seq == 0:
+            return
         urgent = any(
             record.kind == "command" or record.body.get("grade") in ("red", "orange")
             for records in results
             for record in records
         )
-        journal = self._journal
         self._anchors.put(Anchor(journal.seq, journal.head, journal.time), urgent=urgent)
 
-    # In the loop ---------------------------------------------------------------------------
+    def _break(self, code: str, what: str) -> None:
+        """From here on nothing is committed; from the thread or the loop."""
+        with self._wake:
+            if self._fault is not None:
+                return
+            fault = self._fault = _fault(code, what)
+        self._call(self._failed, fault)
+
+    def _refuse(self, submitted: Sequence[_Submitted]) -> None:
+        self._call(self._settle, submitted, None, self._fault)
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(function, *args)
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:
+            return  # The loop has closed: nobody is left to be told.
 
-    def _tell(self, submitted: Sequence[_Submitted], results: Sequence[list[Record]]) -> None:
-        records = [record for group in results for record in group]
-        if records:
-            for subscriber in self._subscribers:
-                subscriber(records)
-        for each, result in zip(submitted, results, strict=True):
-            if not each.done.done():
-                each.done.set_result(result)
+    # In the loop ---------------------------------------------------------------------------
+
+    def _settle(
+        self,
+        submitted: Sequence[_Submitted],
+        results: Sequence[list[Record]] | None,
+        error: BaseException | None,
+    ) -> None:
+        for number, each in enumerate(submitted):
+            self._room.release()
+            if each.done.done():
+                continue  # Cancelled or timed out; what was committed stays.
+            if results is not None:
+                each.done.set_result(results[number])
+            elif error is not None:
+                each.done.set_exception(error)
 
 
-def _fail(done: asyncio.Future[list[Record]], fault: JournalFault) -> None:
-    if not done.done():
-        done.set_exception(fault)
+def _busy(error: BaseException) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)  # Errors of Python's own layer have none.
+    return isinstance(code, int) and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _fault(code: str, what: str) -> JournalFault:
+    remedy = "检查磁盘;守护进程将重启并校验 check the disk; the daemon starts again and verifies"
+    return JournalFault(code, what, remedy)

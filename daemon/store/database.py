@@ -1,6 +1,7 @@
 """The one SQLite file: WAL, synchronous FULL, asserted; numbered schema; records never change.
 
-FULL, because NORMAL lost acknowledged entries in simulated power cuts (docs/manual/journal.md).
+FULL, because NORMAL lost acknowledged entries in simulated power cuts; asserted, because a build of
+SQLite may have another default.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from pathlib import Path
 
 from parkwatch.rules.fault import Fault
 
-SCHEMA_VERSION = 1
 BUSY_S = 5.0
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE record(
     seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL,
     body BLOB NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
@@ -23,6 +23,9 @@ CREATE TRIGGER record_is_never_changed BEFORE UPDATE ON record
     BEGIN SELECT RAISE(ABORT, 'journal records are never changed'); END;
 CREATE TRIGGER record_is_never_deleted BEFORE DELETE ON record
     BEGIN SELECT RAISE(ABORT, 'journal records are never deleted'); END;
+CREATE TRIGGER record_is_never_replaced BEFORE INSERT ON record
+    WHEN EXISTS (SELECT 1 FROM record WHERE seq = NEW.seq)
+    BEGIN SELECT RAISE(ABORT, 'journal records are never replaced'); END;
 CREATE TABLE outbox(
     key TEXT PRIMARY KEY, alarm TEXT NOT NULL, occurrence INTEGER NOT NULL,
     version INTEGER NOT NULL, kind TEXT NOT NULL, tier INTEGER NOT NULL, repeat INTEGER NOT NULL,
@@ -31,11 +34,15 @@ CREATE TABLE outbox(
     created INTEGER NOT NULL, due INTEGER NOT NULL, state TEXT NOT NULL,
     attempt INTEGER NOT NULL, changed INTEGER NOT NULL, result TEXT NOT NULL) STRICT;
 CREATE INDEX outbox_waiting ON outbox(state, urgency DESC, created);
+CREATE INDEX outbox_recipient ON outbox(alarm, person) WHERE state = 'pending';
 CREATE TABLE timer(key TEXT PRIMARY KEY, due INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
 CREATE TABLE cursor(name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
 CREATE TABLE snapshot(
     name TEXT PRIMARY KEY, seq INTEGER NOT NULL, time INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 """
+_MIGRATIONS = (_FIRST,)
+"""Number n leads from `user_version` n - 1 to n; none is ever edited."""
+SCHEMA_VERSION = len(_MIGRATIONS)
 
 
 class JournalFault(Fault):
@@ -49,24 +56,34 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """
     try:
         db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.DatabaseError as error:
+        raise _unusable(path, error) from error
+    try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA wal_autocheckpoint=4000")
         _assert_durable(db)
         _migrate(db, path)
     except sqlite3.DatabaseError as error:
-        raise JournalFault(
-            "JNL-003",
-            f"日志文件无法打开 the journal cannot be opened: {path}: {error}",
-            "用 parkwatch journal verify 检查,必要时从备份恢复 verify it, restore a backup",
-        ) from error
+        db.close()
+        raise _unusable(path, error) from error
+    except JournalFault:
+        db.close()
+        raise
     return db
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection, also for other processes."""
-    return sqlite3.connect(
-        f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, check_same_thread=False
+    """A read-only connection, also for other processes; sqlite3.OperationalError where none is."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"  # as_uri: a folder may be called `a#b?c`
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False)
+
+
+def _unusable(path: Path, error: sqlite3.DatabaseError) -> JournalFault:
+    return JournalFault(
+        "JNL-003",
+        f"日志文件无法打开 the journal cannot be opened: {path}: {error}",
+        "用 parkwatch journal verify 检查,必要时从备份恢复 verify it, restore a backup",
     )
 
 
@@ -83,14 +100,14 @@ def _assert_durable(db: sqlite3.Connection) -> None:
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-    elif version != SCHEMA_VERSION:
+    if not 0 <= version <= SCHEMA_VERSION:
         raise JournalFault(
             "JNL-002",
             f"{path} 的结构版本为 {version} has schema {version}, known is {SCHEMA_VERSION}",
             "用写入它的版本打开 open it with the version that wrote it",
         )
+    for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
+        db.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")
 
 
 @contextmanager

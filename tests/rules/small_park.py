@@ -67,10 +67,10 @@ class World:
         self.said: list[Transition] = []
 
     def read(self, at: float, readings: dict[int, float], quality: int = GOOD) -> list[Transition]:
-        return self._keep(self.engine.feed(batch(at, readings, quality)))
+        return self.keep(self.engine.feed(batch(at, readings, quality)))
 
     def wait(self, at: float) -> list[Transition]:
-        return self._keep(self.engine.advance(T0 + round(at * S)))
+        return self.keep(self.engine.advance(T0 + round(at * S)))
 
     def act(self, action: str, alarm: str, at: float, role: str = "shift-lead") -> str:
         """The refusal's code, or `ok`; on what is there now."""
@@ -78,10 +78,10 @@ class World:
         occurrence, version = (view.occurrence, view.version) if view else (0, 0)
         command = Command(f"{action}{at}", action, alarm, occurrence, version, "zhang", role)
         outcome = self.engine.command(command, T0 + round(at * S))
-        self._keep(outcome.transitions)
+        self.keep(outcome.transitions)
         return "ok" if outcome.ok else outcome.code
 
-    def _keep(self, transitions: Sequence[Transition]) -> list[Transition]:
+    def keep(self, transitions: Sequence[Transition]) -> list[Transition]:
         self.said += transitions
         return list(transitions)
 

@@ -4,15 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from small_park import ALONE, LEVEL, O2, T0, TRIP, A, B, S, World, batch, site, told
+from small_park import ALONE, LEVEL, O2, T0, TRIP, A, B, S, World, batch, told
 
-from parkwatch.rules.engine import Engine
-from parkwatch.rules.grade import Grade
-from parkwatch.rules.lifecycle import TABLE, Event, State, mermaid, step
 from parkwatch.rules.quality import BAD, GOOD, UNCERTAIN, Reason
-from parkwatch.rules.transition import Command, Transition
 
 GAS = "hd/panel-1/ch4-01:gas"
 
@@ -232,60 +226,6 @@ def test_far_below_range_is_a_blue_fault() -> None:
     assert ("ch4-01:fault", "raise", "blue") in told(world.said)
 
 
-def test_a_link_that_comes_up_before_the_first_reading_raises_nothing() -> None:
-    world = World()
-    up = world.engine.condition(
-        "hd/panel-1:link", active=False, grade=Grade.BLUE, cause={}, now=T0 + S
-    )
-    assert up == []
-
-
-def test_link_down_speaks_for_its_points() -> None:
-    world = World()
-    everything = {A: 1.0, B: 1.0, ALONE: 1.0, O2: 20.9, LEVEL: 0.0, TRIP: 0.0}
-    world.read(0, everything)
-    assert str(world.engine.blindness("hd/panel-1")) == "orange"
-    down = world.engine.condition(
-        "hd/panel-1:link", active=True, grade=world.engine.blindness("hd/panel-1"),
-        cause={"text": "no answer"}, now=T0 + S,
-    )  # fmt: skip
-    assert told(down) == [("hd/panel-1:link", "raise", "orange")]
-    assert down[0].cause["points"] == 6
-    assert world.read(2, dict.fromkeys(everything, math.nan), BAD | Reason.COMMS) == []
-    assert world.wait(30) == []
-    up = world.engine.condition(
-        "hd/panel-1:link", active=False, grade=down[0].grade, cause={}, now=T0 + 31 * S
-    )
-    assert ("hd/panel-1:link", "return", "orange") in told(up)
-
-
-def test_an_acknowledgement_of_what_has_risen_is_refused() -> None:
-    world = World()
-    world.read(0, {A: 30.0, B: 1.0})
-    world.read(3, {A: 30.0, B: 1.0})
-    seen = world.engine.alarm(GAS)
-    assert seen is not None
-    world.read(4, {A: 55.0, B: 1.0})
-    world.wait(5)
-    old = Command("c1", "ack", GAS, seen.occurrence, seen.version, "zhang", "operator")
-    assert world.engine.command(old, T0 + 6 * S).code == "ALM-409"
-    world.read(7, {A: 30.0, B: 1.0})
-    newer = world.engine.alarm(GAS)
-    assert newer is not None
-    for second in (12, 17, 22, 27, 32, 37):
-        world.read(second, {A: 30.0, B: 1.0})
-    ack = Command("c2", "ack", GAS, newer.occurrence, newer.version, "zhang", "operator")
-    assert world.engine.command(ack, T0 + 38 * S).ok  # only a fall is newer
-
-
-def test_an_acknowledged_alarm_sounds_again() -> None:
-    world = World()
-    world.read(0, {TRIP: 1.0})
-    assert world.act("ack", "hd/panel-1/sif-1:state", 1) == "ok"
-    said = world.wait(15 * 60 + 1)
-    assert ("sif-1:state", "realarm", "red") in told(said)
-
-
 def test_late_readings_change_nothing_and_unknown_points_are_counted() -> None:
     world = World()
     assert world.engine.feed(batch(0, {A: 90.0}, origin="late")) == []
@@ -304,83 +244,3 @@ def test_a_peak_between_two_readings_of_one_batch_is_not_lost() -> None:
         np.zeros(3, dtype=np.uint8), stamps, stamps,
     )  # fmt: skip
     assert [t.event for t in world.engine.feed(peak)] == ["raise", "return"]
-
-
-def test_every_state_can_be_reached_and_left_and_the_diagram_is_the_table() -> None:
-    assert {before for before, _ in TABLE} == set(State)
-    assert set(TABLE.values()) == set(State)
-    assert mermaid().count("-->") == len(TABLE)
-    assert step(State.LATCHED_UNACK, Event.RESET) is None
-
-
-# Any series, cut in any way, restarted anywhere -----------------------------------------------
-
-VALUES = st.sampled_from([0.0, 22.9, 23.0, 24.9, 25.0, 49.0, 50.0, 60.0, 119.0, 121.0, math.nan])
-QUALITIES = st.sampled_from([GOOD, GOOD, GOOD, UNCERTAIN | Reason.CLOCK, BAD | Reason.COMMS,
-                             BAD | Reason.WARMING_UP, UNCERTAIN | Reason.OVER_RANGE])  # fmt: skip
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from([0.2, 1.0, 3.0, 11.0]),
-        st.dictionaries(st.sampled_from([A, B, ALONE]), VALUES, min_size=1, max_size=3),
-        QUALITIES,
-    ),
-    min_size=1,
-    max_size=25,
-)
-Step = tuple[float, dict[int, float], int]
-
-
-def run(steps: list[Step], engine: Engine, at: float = 0.0) -> tuple[list[Transition], float]:
-    said: list[Transition] = []
-    for pause, readings, quality in steps:
-        at += pause
-        said += engine.feed(batch(at, readings, quality))
-    return said, at
-
-
-@settings(max_examples=250, deadline=None)
-@given(steps=STEPS)
-def test_the_two_paths_and_any_order_of_calls_mean_the_same(steps: list[Step]) -> None:
-    want, _ = run(steps, Engine(site(), T0))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("parkwatch.rules.kernel.SCALAR_MAX", 0)
-        assert run(steps, Engine(site(), T0))[0] == want
-    single = [(p if i == 0 else 0.0, {point: value}, q) for p, r, q in steps
-              for i, (point, value) in enumerate(r.items())]  # fmt: skip
-    split = run(single, Engine(site(), T0))[0]
-    assert [t for t in split if ":vote" not in t.alarm] == [
-        t for t in want if ":vote" not in t.alarm
-    ]
-    engine, busy = Engine(site(), T0), []
-    at = 0.0
-    for step_ in steps:
-        busy += engine.advance(T0 + round((at + step_[0] / 2) * S))
-        said, at = run([step_], engine, at)
-        busy += said
-    assert busy == want
-
-
-@settings(max_examples=150, deadline=None)
-@given(steps=STEPS, cut=st.integers(0, 24))
-def test_a_restart_without_down_time_resumes_and_repeats_nothing(
-    steps: list[Step], cut: int
-) -> None:
-    first = Engine(site(), T0)
-    before, at = run(steps[:cut], first)
-    second = Engine(site(), T0 + round(at * S))
-    second.restore(first.snapshot(), [], T0 + round(at * S))
-    assert [(a.alarm, a.version, a.core) for a in second.alarms()] == [
-        (a.alarm, a.version, a.core) for a in first.alarms()
-    ]
-    folded = Engine(site(), T0)
-    folded.restore(None, before, T0 + round(at * S))
-    assert sorted((a.alarm, a.version, a.core, a.grade) for a in folded.alarms()) == sorted(
-        (a.alarm, a.version, a.core, a.grade) for a in first.alarms()
-    )
-    again, _ = run(steps[cut:], second, at)
-    active = {a.alarm for a in first.alarms() if a.live_level}
-    assert not [t for t in again if t.event == "raise" and t.alarm in active and t.version > 1]
-    for transition in again:
-        if transition.alarm in active and transition.event == "raise":
-            earlier = [t for t in again if t.alarm == transition.alarm]
-            assert earlier[0].event != "raise"

@@ -64,8 +64,25 @@ def test_init_check_and_a_broken_file(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["run", "-c", str(path), "--data", str(tmp_path / "data")]) == 3
 
 
+@pytest.mark.parametrize("template", ["gas-panel", "mqtt-gateway", "boiler", "esd"])
+def test_every_template_is_clean_as_it_is(template: str, tmp_path: Path) -> None:
+    name = str(tmp_path / "mypark")
+    assert main(["init", name, "--template", template]) == 0
+    assert main(["check", name, "--strict"]) == 0
+    kept = [path.stat().st_mode & 0o077 for path in (tmp_path / "mypark/secrets").iterdir()]
+    assert kept
+    assert not any(kept)  # nobody but the owner reads a secret
+
+
+def test_init_names_its_templates_and_asks_for_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--template", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["data"]
+    assert "mqtt-gateway" in [row["template"] for row in rows]
+    assert main(["init"]) == 5
+
+
 def test_a_changed_byte_is_exit_6(tmp_path: Path) -> None:
-    from test_journal import fill
+    from journaling import fill
 
     path = fill(tmp_path, 3)
     assert main(["--data", str(tmp_path), "journal", "verify"]) == 0

@@ -5,8 +5,9 @@ import asyncio
 import json
 import re
 import shutil
+import signal
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -65,7 +66,8 @@ class Console:
 @pytest.fixture
 async def console(child: Any, browser: Browser) -> AsyncIterator[Console]:
     url = await child.start()
-    made = Console(await browser.new_page(viewport={"width": 1600, "height": 1000}), url)
+    context = await browser.new_context(viewport={"width": 1600, "height": 1000})
+    made = Console(await context.new_page(), url)
     yield made
     assert not made.faults
 
@@ -159,16 +161,54 @@ async def test_thousands_of_alarms_are_windowed_and_none_is_lost(
     await expect(console.row(VOTE)).to_be_visible()
 
 
-async def test_a_reload_without_a_click_says_that_there_is_no_sound(
-    console: Console, daemon: Any
+async def test_a_lost_stream_is_a_curtain_with_a_buzz_and_nothing_is_sent(
+    console: Console, daemon: Any, child: Any
+) -> None:
+    await console.page.add_init_script(FASTER)
+    await console.login()
+    daemon.raise_alarm(ALARM)
+    await expect(console.row(ALARM)).to_be_visible()
+    daemon.pulse = False
+    body = console.page.locator("body")
+    await expect(body).to_have_attribute("data-live", "late")
+    await console.press(ALARM, "ack")
+    await expect(console.page.locator("#toasts")).to_contain_text("未确认成功,请电话通知")
+    assert not daemon.commands
+    # Frozen, not closed: the socket stays open and says nothing more.
+    child.process.send_signal(signal.SIGSTOP)
+    await expect(body).to_have_attribute("data-live", "lost")
+    curtain = console.page.locator("#curtain")
+    await expect(curtain).to_contain_text("画面失联,以现场报警盘为准")
+    await expect(body).to_have_attribute("data-sound", "lost")
+    daemon.pulse = True
+    child.process.send_signal(signal.SIGCONT)
+    await expect(body).to_have_attribute("data-live", "ok")
+    await expect(curtain).to_be_hidden()
+    assert not daemon.commands
+
+
+async def test_a_page_without_a_click_says_that_there_is_no_sound(
+    console: Console, daemon: Any, wait_until_async: Callable[..., Any]
 ) -> None:
     await console.login()
-    await console.page.reload()
-    body = console.page.locator("body")
-    await expect(body).to_have_attribute("data-live", "ok")
-    await expect(body).to_have_attribute("data-audio", "suspended")
-    await expect(console.page.locator("#strip")).to_contain_text("本席无声音")
+    # A page of its own, with the session but without the click.
+    console.page = await console.page.context.new_page()
+    # Asked past Playwright, whose every question counts as a gesture of the user.
+    protocol = await console.page.context.new_cdp_session(console.page)
+    await console.page.goto(console.url)
+
+    async def told(expression: str) -> Any:
+        answer = await protocol.send("Runtime.evaluate", {"expression": expression})
+        return answer["result"].get("value")
+
+    async def is_silent() -> bool:
+        return await told("document.body.dataset.audio") == "suspended" and "本席无声音" in (
+            await told("strip.hidden ? '' : strip.textContent")
+        )
+
+    await wait_until_async(is_silent, "the page says that it has no sound")
     daemon.raise_alarm(VOTE, "red")
+    body = console.page.locator("body")
     await console.page.click("#unmute")
     await expect(body).to_have_attribute("data-audio", "running")
     await expect(body).to_have_attribute("data-sound", "red")

@@ -1,5 +1,5 @@
 // The panel beside the list: why this alarm, its set points with their clauses, and its trend.
-import { GRADES, SHAPES, alarmName, clock, millis, number, place, pointOf, shown, span, timezone } from "./format.js";
+import { GRADES, SHAPES, alarmName, clock, millis, number, place, pointOf, shown, span, tagOf, timezone } from "./format.js";
 import { t } from "./i18n.js";
 
 const SPANS = { m5: 300, h1: 3600, h8: 28800, d7: 604800 };
@@ -67,7 +67,7 @@ export class Detail {
     close.type = "button";
     close.title = t("detail.close");
     close.onclick = () => this.close();
-    const head = make("h2", "", `${item.tag} ${alarmName(item)}`);
+    const head = make("h2", "", `${tagOf(item, this.state.hello)} ${alarmName(item)}`);
     const badge = make("span", `badge ${item.grade}`, `${SHAPES[item.grade]} ${t(`grade.${item.grade}`)}`);
     this.root.append(close, head, badge, make("p", "muted", `${place(item, this.state.hello)} · ${item.id}`));
     this.value = make("p", "value");
@@ -148,31 +148,41 @@ export class Detail {
     const past = told.time.map((ns) => millis(ns) / 1000);
     this.data = [past, told.value];
     this.chart?.destroy();
-    this.chart = new Plot(this.options(Plot, told), this.columns(), this.holder);
+    this.chart = new Plot(this.options(Plot, told), this.data, this.holder);
     this.holder.dataset.points = String(past.length);
   }
 
-  // Values, and each set point as a level line over the same times.
-  columns() {
-    const [times, values] = this.data;
-    return [times, values, ...this.limits.map((limit) => times.map(() => limit.limit))];
+  // Each set point as a dashed level over the whole span, in its grade's colour.
+  levels(plot) {
+    const { ctx, bbox } = plot;
+    const style = getComputedStyle(document.documentElement);
+    ctx.save();
+    ctx.setLineDash([12, 8]);
+    ctx.lineWidth = 3;
+    for (const limit of this.limits) {
+      const y = plot.valToPos(limit.limit, "y", true);
+      ctx.strokeStyle = style.getPropertyValue(`--${limit.grade}`).trim();
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+    }
+    ctx.restore();
   }
 
   options(Plot, told) {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
-    const [times] = this.data;
-    const lines = this.limits.map((limit) => ({
-      label: `${t(`grade.${limit.grade}`)} ${number(limit.limit)}`, stroke: colour(`--${limit.grade}`), width: 2, dash: [6, 4], points: { show: false },
-    }));
+    const highest = Math.max(0, ...this.limits.map((limit) => limit.limit));
     return {
       width: this.holder.clientWidth || 380, height: 240,
       tzDate: (s) => Plot.tzDate(new Date(s * 1000), timezone()),
-      scales: { x: { time: true, range: () => [this.state.now() / 1000 - SPANS[this.span], this.state.now() / 1000] }, y: { range: (_, low, high) => [Math.min(0, low), high * 1.1 || 1] } },
+      scales: { x: { time: true, range: () => [this.state.now() / 1000 - SPANS[this.span], this.state.now() / 1000] }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 0, highest) * 1.1 || 1] } },
       axes: [{ ...axis, values: (_, marks) => marks.map((s) => (s % 60 || this.span === "m5" ? clock(s * 1000) : clock(s * 1000).slice(0, 5))), space: 70 }, { ...axis, size: 46 }],
       series: [{ label: t("column.raised"), value: (_, s) => (s === null ? "" : clock(s * 1000)) },
-        { label: `${told.tag ?? ""} ${told.unit ?? ""}`, stroke: colour("--text"), width: 2, spanGaps: false, points: { show: times.length < 2 }, value: (_, v) => number(v) }, ...lines],
+        { label: `${told.tag ?? ""} ${told.unit ?? ""}`, stroke: colour("--text"), width: 2, spanGaps: false, points: { show: false }, value: (_, v) => number(v) }],
+      hooks: { draw: [(plot) => this.levels(plot)] },
     };
   }
 
@@ -193,7 +203,7 @@ export class Detail {
       times.shift();
       values.shift();
     }
-    this.chart.setData(this.columns());
+    this.chart.setData(this.data);
     this.holder.dataset.points = String(times.length);
   }
 }

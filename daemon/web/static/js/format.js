@@ -60,7 +60,11 @@ export function alarmName(item) {
 }
 
 export function place(item, hello) {
+  if (item.id.startsWith("system/")) return t("place.system");
   const enterprise = hello?.enterprises[item.enterprise] ?? item.enterprise ?? "";
   const area = hello?.zones[item.zone] ?? (item.zone || "").split("/").pop();
-  return [enterprise, area].filter(Boolean).join(" / ") || t("place.system");
+  return [enterprise, area].filter(Boolean).join(" / ");
 }
+
+// An alarm of a whole zone goes by the zone's name.
+export const tagOf = (item, hello) => (item.id.split("/").length === 2 && hello?.zones[item.id.slice(0, item.id.lastIndexOf(":"))]) || item.tag;

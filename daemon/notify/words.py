@@ -1,0 +1,101 @@
+"""The words of messages in Chinese and English: grades, what happened, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parkwatch.rules.grade import Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One meaning in the two languages of a park."""
+
+    zh: str
+    en: str
+
+    def get(self, lang: str) -> str:
+        """`zh` or `en`."""
+        return self.en if lang == "en" else self.zh
+
+
+GRADES = {
+    Grade.RED: Word("红警", "RED"),
+    Grade.ORANGE: Word("橙警", "ORANGE"),
+    Grade.YELLOW: Word("黄警", "YELLOW"),
+    Grade.BLUE: Word("蓝警", "BLUE"),
+}
+SHAPES = {Grade.RED: "◆", Grade.ORANGE: "▲", Grade.YELLOW: "■", Grade.BLUE: "●"}
+RETURNED, ENDED = Word("恢复", "CLEAR"), Word("解除", "CLOSED")
+DRILL = Word("【演练】", "[DRILL]")
+NO_VALUE = "--"
+
+EVACUATE = Word("立即撤离", "EVACUATE")
+ACT_NOW = Word("立即处置", "ACT NOW")
+CHECK = Word("请检查", "check")
+WITHIN = {
+    Grade.ORANGE: Word("限3分", "within 3 min"),
+    Grade.YELLOW: Word("限10分", "within 10 min"),
+}
+ONLY_A_DRILL = Word("仅演练", "drill only")
+VERIFY = Word("须现场核实后复位", "verify on site, then reset")
+STILL_UNACKNOWLEDGED = Word("请确认", "acknowledge")
+TIMES = Word("第{n}次", "call {n}")
+LASTED = Word("历时{n}", "after {n}")
+RESET_BY = Word("{who}复位", "reset by {who}")
+WHY = Word("原因:{why}", "cause: {why}")
+MARKS = {
+    "rise": Word("加重", "worse"),
+    "reraise": Word("再次报警", "again"),
+    "realarm": Word("仍未消除", "still active"),
+}
+
+TOGETHER = Word("{n}只同报", "{n} detectors")
+ALONE = Word("单只无旁证", "1 detector, no witness")
+LOST_POINTS = Word("{n}点状态未知", "{n} points unknown")
+PLATFORM = Word("平台", "platform")
+
+REASONS = {
+    "stale": Word("数据中断", "no data"),
+    "comms": Word("通信中断", "comms lost"),
+    "over_range": Word("超量程", "over range"),
+    "under_range": Word("低于量程", "under range"),
+}
+FAULT = Word("探测器故障", "detector fault")
+GROUPS = {
+    "high": Word("偏高", "high"),
+    "low": Word("偏低", "low"),
+    "rate": Word("变化过快", "rate"),
+    "state": Word("动作", "tripped"),
+    "late": Word("迟到报警", "late alarm"),
+    "link": Word("失联", "link lost"),
+    "gap": Word("数据缺口", "data gap"),
+    "refused": Word("数据被拒", "data refused"),
+    "replay": Word("重放数据", "replayed data"),
+    "mac": Word("签名错误", "bad signature"),
+    "foreign": Word("非本企业数据", "foreign data"),
+    "clock": Word("时钟错误", "clock wrong"),
+}
+"""By alarm group, of points, devices and gateways; others are shown by their own name."""
+SYSTEM = {
+    "broker:down": Word("消息代理失联", "broker lost"),
+    "journal:unrecorded": Word("日志未记录", "journal not written"),
+    "journal:damaged": Word("日志损坏", "journal damaged"),
+    "journal:rollback": Word("日志被回退", "journal rolled back"),
+    "journal:anchor": Word("日志锚点失败", "journal anchor failed"),
+    "history:down": Word("历史库停止", "history store down"),
+    "history:gap": Word("历史读数缺失", "history gap"),
+    "disk:low": Word("磁盘将满", "disk nearly full"),
+    "channel:failed": Word("通知渠道失败", "message channel failed"),
+    "clock:jump": Word("时钟跳变", "clock jumped"),
+    "clock:skew": Word("时钟偏差", "clock off"),
+    "config:broken": Word("配置有错,沿用旧配置", "configuration broken, last one runs"),
+    "config:differs": Word("配置未应用", "configuration not applied"),
+    "roster:gap": Word("值班空缺", "nobody on duty"),
+    "power:mains": Word("市电中断", "mains lost"),
+    "console:unmanned": Word("控制台无人", "console unmanned"),
+    "loop:lag": Word("评估滞后", "evaluation lags"),
+    "queue:full": Word("队列已满", "queue full"),
+    "watcher:silent": Word("看门狗无声", "watcher silent"),
+}
+"""Of `system/PART.ID:WHAT` by `PART:WHAT`."""

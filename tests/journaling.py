@@ -1,0 +1,61 @@
+"""What tests of the journal, the outbox and the committer share."""
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from parkwatch.daemon.journal.anchor import Anchors
+from parkwatch.daemon.journal.journal import Entry, Journal
+from parkwatch.daemon.outbox.messages import Message
+from parkwatch.daemon.pipeline.commit import Committer
+from parkwatch.daemon.store.database import open_writer, transaction
+
+KEY = b"0123456789abcdef"
+
+
+def message(key: str, grade: str = "red", created: int = 1, version: int = 1) -> Message:
+    return Message(
+        key=key, alarm="a/b/c:gas", occurrence=1, version=version, kind="raise", tier=0, repeat=0,
+        channel="work", person="zhangwei", target="138", title="红警", text="红警 罐区A",
+        grade=grade, drill=False, created=created, due=0,
+    )  # fmt: skip
+
+
+def fill(folder: Path, n: int, key: bytes = b"") -> Path:
+    """A closed journal of a `start` and n records, nothing left in the WAL."""
+    db = open_writer(folder / "journal.db")
+    journal = Journal(db, key)
+    with transaction(db):
+        journal.append([Entry("system", {"n": i, "text": f"第{i}条"}) for i in range(n)], 1_000)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    return folder / "journal.db"
+
+
+@asynccontextmanager
+async def committer(
+    folder: Path, db: sqlite3.Connection | None = None
+) -> AsyncIterator[tuple[Committer, sqlite3.Connection, list[str]]]:
+    """A running committer, its connection, and what it and its anchors complained of."""
+    db = db or open_writer(folder / "journal.db")
+    trouble: list[str] = []
+    anchors = Anchors([folder / "journal.head"], trouble.append)
+    anchors.start()
+    made = Committer(db, Journal(db), anchors, lambda fault: trouble.append(fault.code))
+    made.start()
+    try:
+        yield made, db, trouble
+    finally:
+        await made.close()
+        db.close()
+
+
+def until(holds: Callable[[], bool], within_s: float = 5.0) -> bool:
+    """Whether it holds within the deadline; for what another thread does."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+    return True
