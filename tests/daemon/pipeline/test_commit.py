@@ -350,4 +350,5 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         verdict = verify(tmp_path)
         assert verdict.ok, verdict.what
         assert verdict.records >= max(told)
-        assert 0 < verdict.anchored <= verdict.records
+        assert verdict.anchored <= verdict.records
+    assert verdict.anchored > 0  # beside the commits: the first kill may come before any anchor
