@@ -57,7 +57,8 @@ function add(message) {
   const item = document.createElement("li");
   if (["red", "orange", "yellow", "blue"].includes(message.grade)) item.className = message.grade;
   const time = document.createElement("time"), title = document.createElement("b");
-  time.textContent = new Date(Number(message.time) / 1e6).toLocaleTimeString("zh-CN");
+  const at = new Date(Number(message.time) / 1e6);
+  time.textContent = at.toLocaleTimeString("zh-CN", {timeZone: "Asia/Shanghai"});
   title.textContent = message.title;
   item.append(time, title, message.text);
   list.prepend(item);

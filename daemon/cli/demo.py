@@ -7,10 +7,7 @@ scripted person meet on the wire only, in a temporary folder that ends with the 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -27,12 +24,12 @@ from parkwatch.daemon.journal.journal import Record, records
 from parkwatch.daemon.journal.verify import verify
 from parkwatch.daemon.outbox.messages import counts
 from parkwatch.daemon.store.database import open_reader
+from parkwatch.daemon.web.first import FirstLink
 from parkwatch.rules.fault import Fault
 
 LEAK_S = 15.0
 READY_S, STOP_S = 30.0, 10.0
 RED_AND_ACK_S, RESET_S = 60.0, 150.0
-FIRST_LINK_S = 24 * 3600
 PERSON = "zhangwei"
 EXIT_FINDINGS, EXIT_INTERRUPTED = 1, 130
 NO_FIELD_WRITES = "记录代理见到写操作 the recording proxy saw a write or another function code"
@@ -95,7 +92,8 @@ class _Demo:
         password = str(self._conf / f"{PERSON}.password")
         self._spawn("person", "parkwatch.simulator", "person", "--url", f"http://{http}",
                     "--password-file", password)  # fmt: skip
-        link = f"http://{http}/first/{self._first_link()}"
+        token = FirstLink(self._data / "secrets").make(PERSON, time.time_ns())
+        link = f"http://{http}/first/{token}"
         self._say(f"控制台 console    {link}")
         self._say(f"手机 phone view   http://127.0.0.1:{plant.ready['phone']}/")
         self._say(
@@ -188,19 +186,6 @@ class _Demo:
     def _not_up(self, name: str) -> Fault:
         text = (self._folder / f"{name}.log").read_text(encoding="utf-8")[-2_000:]
         return Fault("DEM-003", f"{name} 未能启动 did not start:\n{text}", "parkwatch demo")
-
-    def _first_link(self) -> str:
-        """A one-time link for the demo's shift lead, as a first start makes one."""
-        token = secrets.token_urlsafe(24)
-        link = {
-            "person": PERSON,
-            "hash": hashlib.sha256(token.encode()).hexdigest(),
-            "expires": time.time_ns() + FIRST_LINK_S * 1_000_000_000,
-        }
-        path = self._data / "secrets" / "first.json"
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-            json.dump(link, out)
-        return token
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

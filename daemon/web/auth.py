@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
-import json
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from parkwatch.daemon.web.first import FirstLink
 from parkwatch.daemon.web.mirror import Mirror
 from parkwatch.daemon.web.passwords import Passwords
 from parkwatch.daemon.web.policy import Viewer
@@ -72,7 +71,7 @@ class Auth:
         self.mirror = mirror
         self.sessions = sessions
         self._passwords = passwords
-        self._first = secrets / "first.json"
+        self._first = FirstLink(secrets)
         self._limiter = Limiter()
 
     def viewer(self, connection: HTTPConnection) -> Viewer:
@@ -138,7 +137,7 @@ class Auth:
     def first_person(self, token: str, address: str) -> Mapping[str, Any]:
         """Whom a first link lets in; nothing is used up. Refusal 404 where it is not valid."""
         self._limiter.enter("", address)
-        link = self._read_first()
+        link = self._first.read()
         good = link is not None and hmac.compare_digest(digest(token), str(link["hash"]))
         person = self.mirror.people.get(str(link["person"])) if link is not None else None
         if not good or link is None or person is None or int(link["expires"]) <= time.time_ns():
@@ -159,16 +158,11 @@ class Auth:
             await self.sessions.end_all(person["id"])
         try:
             # Two posts at once: whoever removes the file has used the link.
-            await asyncio.to_thread(self._first.unlink)
+            await asyncio.to_thread(self._first.use)
         except FileNotFoundError:
             raise no_session() from None
         await self._record(person["id"], address, "first link")
         return await self.sessions.begin(person["id"])
-
-    def _read_first(self) -> dict[str, Any] | None:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            return dict(json.loads(self._first.read_text(encoding="utf-8")))
-        return None
 
     async def _record(self, person: str, address: str, result: str) -> None:
         body = {"person": person[:TEXT_MAX], "from": address[:TEXT_MAX], "result": result}

@@ -21,6 +21,7 @@ import uvicorn
 from parkwatch.daemon.web.api import Api
 from parkwatch.daemon.web.app import build
 from parkwatch.daemon.web.auth import Auth
+from parkwatch.daemon.web.first import FirstLink
 from parkwatch.daemon.web.live import TEXT_MAX, Hub
 from parkwatch.daemon.web.mirror import Mirror
 from parkwatch.daemon.web.passwords import Passwords, write_owner_only
@@ -94,6 +95,7 @@ async def _serve(data: Path, mirror: Mirror, parent: int) -> int:
     try:
         host, port = sock.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
+        _first_login(mirror, passwords, FirstLink(data / "secrets"), f"{shown}:{port}")
         write_owner_only(listen, {"http": f"{shown}:{port}", "pid": os.getpid(), "schema": 1})
         log.info("console at http://%s:%s", shown, port)
         await _first_of(asyncio.shield(serving), _parent_gone(parent))
@@ -106,6 +108,18 @@ async def _serve(data: Path, mirror: Mirror, parent: int) -> int:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         sessions.close()
+
+
+def _first_login(mirror: Mirror, passwords: Passwords, link: FirstLink, http: str) -> None:
+    """Where nobody has a password yet, say where the first link lies: never the link itself, for
+    a log is read by more people than the folder."""
+    people = mirror.people.values()
+    if any(passwords.stored(person) for person in people):
+        return
+    if link.offer(people, http, time.time_ns()):
+        log.warning("首次登录 nobody has a password; the one-time link (24 h): %s", link.url)
+    else:
+        log.warning("无人可登录 nobody can log in: no person of the park in [people]")
 
 
 class _Server(uvicorn.Server):

@@ -49,12 +49,13 @@ function hello(told) {
 function snapshot(told) {
   const before = state.alarms;
   state.alarms = new Map(told.items.map((item) => [item.id, item]));
-  if (state.live === "lost" || state.live === "late") {
+  if (state.seen && (state.live === "lost" || state.live === "late")) {
     const changed = told.items.filter((item) => before.get(item.id)?.version !== item.version);
     const ended = [...before.keys()].filter((id) => !state.alarms.has(id));
     if (changed.length + ended.length)
       toast(t("link.missed", { n: changed.length + ended.length, tags: changed.slice(0, 5).map((i) => i.tag).join(" ") }), "note");
   }
+  state.seen = true;
   for (const item of told.items) if (UNACKED.has(item.core) && isNew(before.get(item.id), item)) announce(item);
   changed();
 }

@@ -94,3 +94,30 @@ def test_an_address_of_another_machine_is_a_fault_in_words(tmp_path: Path) -> No
 
 def test_usage() -> None:
     assert main([]) == 2
+
+
+@pytest.mark.parametrize("passwords", [False, True])
+async def test_a_first_start_leaves_a_one_time_link_only_where_nobody_has_a_password(
+    child: Any, daemon: Any, tmp_path: Path, *, passwords: bool
+) -> None:
+    if not passwords:
+        for person in daemon.people:
+            person["password"] = ""
+    url = await child.start()
+    path = tmp_path / "secrets" / "first.url"
+    assert path.exists() is not passwords
+    if passwords:
+        return
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    link = json.loads(path.read_text())["link"]
+    assert link.startswith(f"{url}/first/")
+    headers = {"origin": url}
+    typed = {"password": "初次登录-2026", "again": "初次登录-2026"}
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(link)).status_code == 200
+        told = await client.post(link, data=typed, headers=headers)
+        assert told.status_code == 303
+        assert not path.exists()
+        assert (await client.get(link)).status_code == 404
+        body = {"person": "admin", "password": "初次登录-2026"}
+        assert (await client.post(f"{url}/api/v1/login", json=body)).status_code == 200
