@@ -78,12 +78,17 @@ async def test_a_red_alarm_is_seen_heard_acknowledged_and_reset(
     await console.login()
     body = console.page.locator("body")
     await expect(body).to_have_attribute("data-audio", "running")
+    daemon.raise_alarm(ALARM, "orange", level=2)
+    daemon.move(ALARM, "ack_active")
     item = daemon.raise_alarm(VOTE, "red")
+    item["cause"]["voters"] = [{"point": ALARM.rpartition(":")[0], "tag": "H2S-0001"}]
+    daemon.change(item)
     row = console.row(VOTE)
     await expect(row).to_have_attribute("data-state", "unack_active")
     assert await row.evaluate("row => !!row.closest('#band')")
     await expect(row).to_contain_text("◆ 红 I")
     await expect(row).to_contain_text("未确认")
+    await expect(row).to_contain_text("24.6 / ≥14.1 ppm")  # its worst voter's
     await expect(body).to_have_attribute("data-sound", "red")
     await console.press(VOTE, "ack")
     await expect(row).to_have_attribute("data-state", "ack_active")

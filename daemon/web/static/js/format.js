@@ -18,6 +18,15 @@ export function number(value) {
 
 export const shown = (item) => (item.quality === "bad" || item.value === null ? "--" : number(item.value));
 
+// A vote has no value of its own: it shows its worst voter, by that detector's own live alarm.
+const OXYGEN_NORMAL = 20.9;
+export function worst(item, alarms) {
+  const size = (one) => (item.cause.gas === "O2" ? Math.abs(one.value - OXYGEN_NORMAL) : one.value);
+  const points = new Set((item.cause?.voters ?? []).map((voter) => voter.point));
+  const seen = [...alarms.values()].filter((one) => points.has(pointOf(one)) && one.quality !== "bad" && one.value !== null);
+  return seen.reduce((most, one) => (!most || size(one) > size(most) ? one : most), null) ?? item;
+}
+
 export function limit(item) {
   if (item.limit === null || item.limit === undefined) return "";
   return ` / ${item.cause?.side === "low" ? "≤" : "≥"}${number(item.limit)}`;

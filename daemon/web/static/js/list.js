@@ -1,6 +1,6 @@
 // The alarm list: a fixed band of red, and below it every other alarm, windowed: only the rows in
 // view exist in the page, none is ever dropped. Order freezes while the pointer is among the rows.
-import { ROMAN, SHAPES, UNACKED, URGENCY, alarmName, clock, limit, millis, place, shown, span, tagOf } from "./format.js";
+import { ROMAN, SHAPES, UNACKED, URGENCY, alarmName, clock, limit, millis, place, shown, span, tagOf, worst } from "./format.js";
 import { t } from "./i18n.js";
 
 export const COLUMNS = ["grade", "state", "raised", "lasting", "place", "tag", "alarm", "value", "quality", "act"];
@@ -247,8 +247,9 @@ function patch(row, item, list, gone) {
   text(cells[4], place(item, list.state.hello), true);
   text(cells[5], tagOf(item, list.state.hello), true);
   text(cells[6], alarmName(item), true);
-  text(cells[7], `${shown(item)}${limit(item)} ${item.unit ?? ""}`.trim());
-  text(cells[8], item.quality ? t(`quality.${item.quality}`) : "");
+  const read = item.cause?.voters ? worst(item, list.state.alarms) : item;
+  text(cells[7], `${shown(read)}${limit(read)} ${read.unit ?? ""}`.trim());
+  text(cells[8], read.quality ? t(`quality.${read.quality}`) : "");
   buttons(cells[9], item, list, unacked, gone);
 }
 
