@@ -37,6 +37,8 @@ QUIET_KINDS = {
     "clock": CLOCK_QUIET_NS,
 }
 """What a stranger can cause as often as he likes is told at once, then at most so often."""
+OVER_NS, ENDS_EVERY_NS = 300_000_000_000, 1_000_000_000
+OVER_KINDS = frozenset({"refused", "foreign", "replay", "mac", "clock"})
 
 
 class MqttSource:
@@ -51,6 +53,8 @@ class MqttSource:
             (g.enterprise, g.gateway): GatewayDesk(g, self._teller(g.id)) for g in broker.gateways
         }
         self._quiet: dict[tuple[str, str], tuple[int, int]] = {}
+        self._seen: dict[tuple[str, str], int] = {}
+        self._next_ends = 0
         self._link: BrokerLink | None = None
         self._up: bool | None = None
         self.unrouted = self.connections = 0
@@ -95,6 +99,9 @@ class MqttSource:
         """Until cancelled; a broker that goes away is reported and asked again."""
         for desk in self._desks.values():
             desk.restart()
+        for owner in (desk.gateway.id for desk in self._desks.values()):
+            # What an earlier life told of may be over too.
+            self._seen |= dict.fromkeys(((owner, kind) for kind in OVER_KINDS), self._now())
         topics = [f"park/{owner}/{name}/#" for owner, name in self._desks]
         failures = 0
         while True:
@@ -139,6 +146,7 @@ class MqttSource:
             for desk in self._desks.values():
                 desk.expire(now)
             await self._deliver(parts)
+            self._tell_of_ends(now)
 
     def _take(self, link: BrokerLink, arrived: paho.MQTTMessage) -> list[Part]:
         received = self._now()
@@ -172,8 +180,20 @@ class MqttSource:
 
         return say
 
+    def _tell_of_ends(self, now: int) -> None:
+        """What has not been seen again for OVER_NS is over: nothing else says so."""
+        if now < self._next_ends:
+            return
+        self._next_ends = now + ENDS_EVERY_NS
+        for (source, kind), seen in list(self._seen.items()):
+            if now - seen >= OVER_NS:
+                del self._seen[source, kind]
+                self._say(source, f"{kind}_over", "已不再出现 not seen again")
+
     def _say(self, source: str, kind: str, text: str) -> None:
         now = self._now()
+        if kind in OVER_KINDS:
+            self._seen[source, kind] = now
         detail: dict[str, Any] = {}
         if kind in QUIET_KINDS:
             until, unsaid = self._quiet.get((source, kind), (0, 0))

@@ -23,6 +23,7 @@ from parkwatch.daemon.config.resolve import resolve
 from parkwatch.daemon.history.service import History
 from parkwatch.daemon.journal.anchor import Anchors
 from parkwatch.daemon.journal.journal import Entry, Journal, newest, records
+from parkwatch.daemon.journal.verify import Verdict, verify
 from parkwatch.daemon.notify.chain import ChainPolicy, Directory
 from parkwatch.daemon.notify.sender import Sender
 from parkwatch.daemon.outbox import messages as outbox
@@ -40,6 +41,8 @@ from parkwatch.rules.transition import Transition
 
 log = logging.getLogger("parkwatch.app")
 COMMANDS_KEPT = 1_000
+VERIFIED_AT_START = 20_000
+"""So many of the newest records are recomputed before they are believed (`journal verify`: all)."""
 BEAT_S_MAX = 5.0
 
 
@@ -53,6 +56,7 @@ class App:
         self._data = data
         self._resolved = resolve(loaded.config, loaded.path.parent, os.environ)
         site = self._resolved.site
+        self._verdict = _verified(data, self._resolved.anchors, self._resolved.journal_key)
         self._db = open_writer(data / "journal.db")
         journal = Journal(self._db, self._resolved.journal_key)
         self._journal = journal
@@ -61,7 +65,11 @@ class App:
         self.engine = Engine(site, self.clock.now())
         self._restore()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        anchors = Anchors([data / "journal.head", *self._resolved.anchors], self._anchor_failed)
+        anchors = Anchors(
+            [data / "journal.head", *self._resolved.anchors],
+            lambda what: self._anchor(what, active=True),
+            lambda: self._anchor("锚点恢复 anchors are written again", active=False),
+        )
         anchors.start()
         self.committer = Committer(self._db, journal, anchors, self._journal_failed)
         self._reader = open_reader(data / "journal.db")
@@ -123,6 +131,7 @@ class App:
         body = {**self._journal.start_body(), "resumed": self._resumed, "pid": os.getpid()}
         await self.committer.submit(Group(entries=[Entry("start", body)]), self.clock.now())
         self._tell_of_config()
+        self._tell_of_journal()
         self.pipeline.beat = self._systemd.beat
         await self._live.start()
         self._spawn("pipeline", self.pipeline.run())
@@ -150,8 +159,26 @@ class App:
             ("differs", self._chosen.differs, "yellow", "配置文件与已应用的不同 the file differs"),
         ):
             alarm = f"system/config:{name}"
-            if active or self.engine.alarm(alarm) is not None:
+            known = self.engine.alarm(alarm)
+            if known is not None and active and known.cause.get("text") != what:
+                # Other lines than those that people were told of: told anew.
+                self.pipeline.system(SystemCondition(alarm, active=False, grade=grade, text=what))
+            if active or known is not None:
                 self.pipeline.system(SystemCondition(alarm, active, grade, what))
+
+    def _tell_of_journal(self) -> None:
+        """What the start found wrong with the journal stays an alarm until somebody resets it."""
+        verdict = self._verdict
+        cut = verdict is not None and verdict.cut
+        for name, active in (
+            ("rollback", cut),
+            ("damaged", verdict is not None and not verdict.ok and not cut),
+        ):
+            alarm = f"system/journal:{name}"
+            if active or self.engine.alarm(alarm) is not None:
+                what = verdict.what if verdict is not None else ""
+                log.log(logging.CRITICAL if active else logging.INFO, "%s: %s", alarm, what)
+                self.pipeline.system(SystemCondition(alarm, active, "red", what, latch=True))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until asked to stop; raises what ended a task that must not end."""
@@ -190,10 +217,10 @@ class App:
         if not self._failure.done():
             self._failure.set_exception(fault)
 
-    def _anchor_failed(self, what: str) -> None:
-        log.error("anchor: %s", what)
+    def _anchor(self, what: str, *, active: bool) -> None:
+        log.warning("anchor: %s", what)
         loop = self._failure.get_loop()
-        condition = SystemCondition("system/journal:anchor", active=True, grade="orange", text=what)
+        condition = SystemCondition("system/journal:anchor", active, "orange", what)
         loop.call_soon_threadsafe(self.pipeline.system, condition)
 
     def _history(self, alarm: str, *, active: bool, text: str) -> None:
@@ -297,3 +324,10 @@ class App:
             return outbox.counts(self._reader)
         except sqlite3.Error:
             return {}  # Busy for longer than the reader waits: the next second tells.
+
+
+def _verified(data: Path, anchors: Sequence[Path], key: bytes) -> Verdict | None:
+    """The journal held against its anchors before it is continued; None at the first start."""
+    if not (data / "journal.db").exists():
+        return None
+    return verify(data, anchors, key, newest=VERIFIED_AT_START)

@@ -31,7 +31,10 @@ class LinkAlarms:
         self._now = now
 
     def react(self, event: DriverEvent) -> tuple[Sequence[Entry], Sequence[Transition]]:
-        """The record and the transitions of one event."""
+        """The record and the transitions of one event; the end of what was not there is none."""
+        ended = event.kind.removesuffix("_over")
+        if ended != event.kind and not self._engine.alarm(f"{event.source}:{ended}"):
+            return (), ()
         entry = Entry(
             "driver",
             {
@@ -59,6 +62,14 @@ class LinkAlarms:
                 f"{event.source}:{event.kind}",
                 active=True,
                 grade=_GATEWAY_ALARMS[event.kind],
+                text=event.text,
+            )
+        ended = event.kind.removesuffix("_over")
+        if ended != event.kind:
+            return self._condition(
+                f"{event.source}:{ended}",
+                active=False,
+                grade=_GATEWAY_ALARMS[ended],
                 text=event.text,
             )
         if event.kind == "gap_closed":

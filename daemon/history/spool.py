@@ -264,6 +264,7 @@ class Spool:
             self._give_up(sum(len(one.batch) for one in waiting), str(error))
         else:
             self.newest = int(waiting[-1].batch.received[-1])
+            self.drained = self.drained or int(waiting[0].batch.received[0])
             if self._failing:
                 self._failing = False
                 self._lost(0, "")

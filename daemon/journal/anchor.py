@@ -49,6 +49,25 @@ def read(path: Path) -> Anchor | None:
     return None
 
 
+def fell(path: Path) -> tuple[int, int] | None:
+    """Where the sequence of an anchor file falls, as (from, to): records that had been anchored
+    were cut, and a daemon has gone on without them. None where it only grows or is not there.
+
+    Raises OSError where the file cannot be read.
+    """
+    highest = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                anchor = _parse(line.rstrip(b"\n"))
+                if anchor is not None and anchor.seq < highest:
+                    return highest, anchor.seq
+                highest = max(highest, anchor.seq if anchor is not None else 0)
+    except FileNotFoundError:
+        return None
+    return None
+
+
 def _parse(line: bytes) -> Anchor | None:
     parts = line.split(b" ")
     if len(parts) != 3:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parkwatch.daemon.journal.anchor import Anchor, read
+from parkwatch.daemon.journal.anchor import Anchor, fell, read
 from parkwatch.daemon.journal.chain import GENESIS, key_id, seal
 from parkwatch.daemon.store.database import open_reader
 
@@ -25,7 +25,8 @@ FROM record {where} ORDER BY seq
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`bad` is the first bad record (0 where all hold); `anchored` the last anchored sequence;
-    `tail` how many records stand above it, for which a cut would leave no trace."""
+    `tail` how many records stand above it, for which a cut would leave no trace; `cut`: anchored
+    records are missing at the end."""
 
     ok: bool
     records: int
@@ -33,6 +34,7 @@ class Verdict:
     anchored: int
     tail: int
     what: str
+    cut: bool = False
 
 
 def verify(
@@ -45,8 +47,11 @@ def verify(
     are still compared.
     """
     path = path / "journal.db" if path.is_dir() else path
-    held, unreadable = _anchors([path.with_name("journal.head"), *anchors])
+    paths = [path.with_name("journal.head"), *anchors]
+    held, unreadable = _anchors(paths)
     check = _Check(held, key)
+    if newest is None:
+        check.fallen = next((found for each in paths if (found := _fell(each))), None)
     try:
         db = open_reader(path)
         try:
@@ -71,8 +76,17 @@ def _anchors(paths: Sequence[Path]) -> tuple[list[Anchor], str]:
     return held, "".join(unreadable)
 
 
+def _fell(path: Path) -> tuple[int, int] | None:
+    try:
+        return fell(path)
+    except OSError:
+        return None  # Named as unreadable already.
+
+
 class _Check:
-    """One pass over one file; `seq` is the last record that held."""
+    """One pass over one file; `seq` is the last record that held; `fallen`: see anchor.fell."""
+
+    fallen: tuple[int, int] | None = None
 
     def __init__(self, anchors: Sequence[Anchor], key: bytes) -> None:
         self._anchors = anchors
@@ -80,9 +94,9 @@ class _Check:
         self.seq, self._time, self._prev = 0, -(2**63), GENESIS
         self._anchored = max((anchor.seq for anchor in anchors), default=0)
 
-    def bad(self, at: int, what: str) -> Verdict:
+    def bad(self, at: int, what: str, *, cut: bool = False) -> Verdict:
         return Verdict(
-            ok=False, records=self.seq, bad=at, anchored=self._anchored, tail=0, what=what
+            ok=False, records=self.seq, bad=at, anchored=self._anchored, tail=0, what=what, cut=cut
         )
 
     def run(self, db: sqlite3.Connection, newest: int | None, unreadable: str) -> Verdict:
@@ -94,7 +108,7 @@ class _Check:
                 continue
             row = db.execute("SELECT hash FROM record WHERE seq = ?", (anchor.seq,)).fetchone()
             if row is None or row[0] != anchor.hash:
-                return self.bad(anchor.seq, _not_anchored(anchor.seq))
+                return self.bad(anchor.seq, _not_anchored(anchor.seq), cut=row is None)
         # The whole file is scanned, not searched: a search trusts the order that is in question.
         where = f"WHERE seq > {skipped:d}" if skipped else ""
         for row in db.execute(_ROWS.format(where=where)):
@@ -105,7 +119,15 @@ class _Check:
         seq, anchored = self.seq, self._anchored
         if anchored > seq:
             return self.bad(
-                seq + 1, f"尾部被截断:锚点到 {anchored} cut tail: anchored to {anchored}"
+                seq + 1, f"尾部被截断:锚点到 {anchored} cut tail: anchored to {anchored}", cut=True
+            )
+        if self.fallen is not None:
+            was, cut = self.fallen
+            return self.bad(
+                min(cut, seq),
+                f"锚点曾到 {was},其后回退到 {cut} an anchor fell from {was} to {cut}: "
+                "records were cut and the daemon went on",
+                cut=True,
             )
         return Verdict(
             ok=True, records=seq, bad=0, anchored=anchored, tail=seq - anchored,

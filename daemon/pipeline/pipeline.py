@@ -66,6 +66,7 @@ class SystemCondition:
     active: bool
     grade: str
     text: str
+    latch: bool = False
 
 
 @dataclass(slots=True)
@@ -257,6 +258,7 @@ class Pipeline:
                     grade=Grade(item.grade),
                     cause={"text": item.text},
                     now=self._now(),
+                    latch=item.latch,
                 )
             case _Asked():
                 answer, entries, transitions = self.desk.handle(

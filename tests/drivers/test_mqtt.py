@@ -13,7 +13,7 @@ from listening import Listener, engine_now
 from paho.mqtt.enums import CallbackAPIVersion
 
 from parkwatch.drivers.config import Broker, Gateway
-from parkwatch.drivers.mqtt import MqttSource
+from parkwatch.drivers.mqtt import OVER_NS, MqttSource
 from parkwatch.rules.batch import BURST, LATE
 from parkwatch.rules.quality import BAD_COMMS
 
@@ -41,13 +41,15 @@ def payload(seq: int, value: object = None, **more: object) -> bytes:
 
 
 @asynccontextmanager
-async def source(broker: Any, sink: Listener) -> AsyncIterator[MqttSource]:
+async def source(
+    broker: Any, sink: Listener, now: Callable[[], int] = engine_now
+) -> AsyncIterator[MqttSource]:
     gateway = Gateway("huadong/gw-1", "huadong", "gw-1", {"p/a": 0})
     made = MqttSource(
         Broker("b", broker.host, broker.port, "parkwatch", broker.users["parkwatch"],
                client_id="daemon", gateways=(gateway,)),
         sink,
-        engine_now,
+        now,
     )  # fmt: skip
     task = asyncio.create_task(made.run())
     try:
@@ -158,5 +160,21 @@ async def test_a_full_pipeline_stops_the_broker_and_loses_nothing(
         sink.door.set()
         await wait_until_async(lambda: len(values(sink)) == 3_000, "all came", 30)
         assert values(sink) == list(range(3_000))
+        gateway.disconnect()
+        gateway.loop_stop()
+
+
+async def test_what_a_stranger_sent_is_over_when_it_has_not_come_again(
+    mosquitto: Any, wait_until_async: WaitAsync
+) -> None:
+    sink, later = Listener(), [0]
+    async with source(mosquitto, sink, lambda: engine_now() + later[0]):
+        await wait_until_async(lambda: "broker_up" in sink.kinds, "connected")
+        gateway = publisher(mosquitto)
+        gateway.publish("park/huadong/gw-1/readings", b"hello", qos=1).wait_for_publish(5)
+        await wait_until_async(lambda: "refused" in sink.kinds, "told")
+        assert "refused_over" not in sink.kinds
+        later[0] = OVER_NS + 1_000_000_000
+        await wait_until_async(lambda: "refused_over" in sink.kinds, "over")
         gateway.disconnect()
         gateway.loop_stop()

@@ -1,0 +1,58 @@
+"""What a driver tells: a record, an alarm, and the end of both."""
+
+import pytest
+import small_park
+
+from parkwatch.daemon.app.links import LinkAlarms
+from parkwatch.drivers.source import DriverEvent
+from parkwatch.rules.engine import Engine
+
+GATEWAY = "hd/gw-1"
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine(small_park.site(), small_park.T0)
+
+
+@pytest.fixture
+def links(engine: Engine) -> LinkAlarms:
+    return LinkAlarms(engine, small_park.site(), lambda: small_park.T0 + small_park.S)
+
+
+def event(kind: str) -> DriverEvent:
+    return DriverEvent(GATEWAY, kind, "…", small_park.T0, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "grade"),
+    [("refused", "blue"), ("foreign", "blue"), ("clock", "blue"),
+     ("replay", "orange"), ("mac", "orange")],
+)  # fmt: skip
+def test_what_a_gateway_did_wrong_is_an_alarm_until_it_is_over(
+    engine: Engine, links: LinkAlarms, kind: str, grade: str
+) -> None:
+    entries, (raised,) = links.react(event(kind))
+    assert [entry.body["what"] for entry in entries] == [kind]
+    assert (raised.alarm, str(raised.grade)) == (f"{GATEWAY}:{kind}", grade)
+    entries, (back,) = links.react(event(f"{kind}_over"))
+    assert back.event == "return"
+    assert len(entries) == 1
+    view = engine.alarm(f"{GATEWAY}:{kind}")
+    assert view is not None
+    assert view.core == "rtn_unack"  # over, and still to be acknowledged
+
+
+def test_the_end_of_what_never_was_is_no_record(links: LinkAlarms) -> None:
+    assert links.react(event("mac_over")) == ((), ())
+
+
+def test_a_hole_ends_when_it_is_filled(links: LinkAlarms) -> None:
+    links.react(event("gap"))
+    assert [t.event for t in links.react(event("gap_closed"))[1]] == ["return"]
+
+
+def test_a_link_is_as_grave_as_what_became_blind(links: LinkAlarms) -> None:
+    down = DriverEvent("hd/panel-1", "link_down", "…", small_park.T0, {})
+    (raised, *_) = links.react(down)[1]
+    assert (raised.alarm, str(raised.grade)) == ("hd/panel-1:link", "orange")

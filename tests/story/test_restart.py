@@ -1,0 +1,121 @@
+"""A restart believes nothing: not the journal's file, not the configuration's."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from park import Daemon, wait_for
+
+from parkwatch.daemon.cli.main import main
+
+ROLLBACK = "system/journal:rollback"
+DAMAGED = "system/journal:damaged"
+BROKEN = "system/config:broken"
+
+
+class Folder:
+    """A park whose devices do not answer, and its daemon."""
+
+    def __init__(self, folder: Path) -> None:
+        assert main(["init", str(folder / "conf")]) == 0
+        self.config = folder / "conf/park.toml"
+        self.data = folder / "data"
+        self.daemon: Daemon | None = None
+
+    def start(self) -> Daemon:
+        listen = self.data / "run/listen.json"
+        self.daemon = Daemon(self.config, self.data)
+        wait_for(listen.exists, 30, "the daemon listens")
+        return self.daemon
+
+    def stop(self) -> None:
+        assert self.daemon is not None
+        assert self.daemon.stop() == 0
+        self.daemon = None
+
+    def tamper(self, statement: str) -> None:
+        """What somebody with the file and no daemon can do."""
+        db = sqlite3.connect(self.data / "journal.db")
+        db.execute("DROP TRIGGER record_is_never_changed")
+        db.execute("DROP TRIGGER record_is_never_deleted")
+        db.execute(statement)
+        db.commit()
+        db.close()
+
+    def alarm(self, name: str) -> dict[str, Any]:
+        daemon = self.daemon
+        assert daemon is not None
+        return wait_for(lambda: daemon.alarms().get(name), 20, name)
+
+
+@pytest.fixture
+def park(tmp_path: Path) -> Iterator[Folder]:
+    made = Folder(tmp_path)
+    yield made
+    if made.daemon is not None:
+        made.daemon.kill()
+
+
+@pytest.mark.timeout(120)
+def test_a_cut_journal_is_a_red_alarm_and_stays_on_record(park: Folder) -> None:
+    link = "huadong/panel-1:link"
+    park.start()
+    park.alarm(link)
+    park.stop()
+    park.tamper("DELETE FROM record WHERE seq > 2")
+    daemon = park.start()
+    assert park.alarm(ROLLBACK)["grade"] == "red"
+    assert daemon.cli("alarms", "ack", ROLLBACK, "--reason", "试验")[0] == 0
+    assert daemon.cli("alarms", "reset", ROLLBACK)[0] == 5  # this start's finding still holds
+    park.stop()
+    # The chain goes on and is whole by itself: only the anchors remember what was cut.
+    assert daemon.cli("journal", "verify")[0] == 6
+    daemon = park.start()
+    assert park.alarm(ROLLBACK)["core"] == "latched_ack"
+    assert daemon.cli("alarms", "reset", ROLLBACK)[0] == 0
+    assert ROLLBACK not in daemon.alarms()
+    park.stop()
+    assert daemon.cli("journal", "verify")[0] == 6  # a reset ends the alarm, not the evidence
+
+
+@pytest.mark.timeout(60)
+def test_a_changed_record_is_a_red_alarm(park: Folder) -> None:
+    park.start()
+    park.alarm("huadong/panel-1:link")
+    park.stop()
+    park.tamper("UPDATE record SET body = CAST('{}' AS BLOB) WHERE seq = 2")
+    park.start()
+    assert park.alarm(DAMAGED)["grade"] == "red"
+    park.stop()
+
+
+@pytest.mark.timeout(90)
+def test_another_break_of_the_file_is_told_anew(park: Folder) -> None:
+    park.start()
+    park.stop()
+    good = park.config.read_text(encoding="utf-8")
+    park.config.write_text(good + "\n[zone.x]\nwrong = 1\n", encoding="utf-8")
+    daemon = park.start()
+    first = park.alarm(BROKEN)
+    assert "wrong" in first["cause"]["text"]
+    assert daemon.cli("alarms", "ack", BROKEN)[0] == 0
+    park.stop()
+    park.config.write_text(good.replace('gas = "H2S"', 'gas = "H2X"'), encoding="utf-8")
+    daemon = park.start()
+    told = wait_for(
+        lambda: next(
+            (a for i, a in daemon.alarms().items() if i == BROKEN and "H2X" in a["cause"]["text"]),
+            None,
+        ),
+        20,
+        "the new break",
+    )
+    assert told["core"] == "unack_active"
+    assert "H2X" in str(daemon.cli("status")[1]["data"]["config"]["broken"])
+    park.stop()
+    park.config.write_text(good, encoding="utf-8")
+    daemon = park.start()
+    wait_for(lambda: daemon.alarms().get(BROKEN, {}).get("core") == "rtn_unack", 20, "over")
+    park.stop()
