@@ -34,7 +34,7 @@ def findings(
             both("改区域", "choose another zone"),
         )
     yield from _nature(point, path)
-    if point.range is not None and not point.range[0] < point.range[1]:
+    if not _has_range(point):
         yield Finding(
             "CFG-115",
             (*path, "range"),
@@ -42,8 +42,13 @@ def findings(
             UNSAFE,
             both("写成 [下限, 上限]", "write [low, high]"),
         )
-    elif point.gas is not None:
+    if point.gas is not None:
         yield from _gas(point, path)
+
+
+def _has_range(point: PointTable) -> bool:
+    """Whether the range is a range, or the gas table's."""
+    return point.range is None or point.range[0] < point.range[1]
 
 
 def _nature(point: PointTable, path: At) -> Iterator[Finding]:
@@ -105,12 +110,13 @@ def _gas(point: PointTable, path: At) -> Iterator[Finding]:
         return
     wrong = list(_oxygen(point, row, path) if row.key == "O2" else _set_points(point, row, path))
     yield from wrong
-    if not wrong:
+    if not wrong and _has_range(point):
         yield from _reachable(point, row, path)
 
 
 def _set_points(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
     unit = plain(point.unit or row.unit)
+    beyond = False
     for level, key in ((1, "al1"), (2, "al2")):
         value = getattr(point, key)
         bound = gases.upper_bound(row, level, unit)
@@ -126,7 +132,9 @@ def _set_points(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
                 row.clause,
                 both(f"不高于 {safe:g}", f"at most {safe:g}"),
             )
-            return
+            beyond = True
+    if beyond:
+        return
     first, second = gases.set_points(row, unit, point.resolution or row.resolution)
     al1, al2 = point.al1 or first, point.al2 or second
     if al1 >= al2 > 0:

@@ -110,3 +110,10 @@ def test_a_tightened_set_point_is_allowed_and_full_width_means_what_it_shows(
 def test_nothing_in_a_file_makes_the_check_itself_fall_over(tmp_path: Path) -> None:
     for content in ("", "device = 3", "zone = []\npark = 1", "[[zone]]\n", "x = " + "[" * 5_000):
         assert loaded(content, tmp_path).errors
+
+
+def test_one_mistake_of_a_point_hides_no_other(tmp_path: Path) -> None:
+    line = next(line for line in GOOD.splitlines() if "CH4-0021" in line)
+    wrong = line.replace("range = [0, 100]", "range = [100, 0], al1 = 99, al2 = 100")
+    found = loaded(GOOD.replace(line, wrong), tmp_path)
+    assert sorted(p.code for p in found.errors) == ["CFG-115", "CFG-120", "CFG-120"]
