@@ -7,14 +7,19 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ENOTDIR
 from pathlib import Path
 
 import uvloop
 
 from parkwatch.daemon.app.app import App
-from parkwatch.daemon.config.applied import Chosen, choose
+from parkwatch.daemon.config.applied import Chosen, Refused, choose, read
+from parkwatch.daemon.config.load import load
 from parkwatch.daemon.store.database import JournalFault
 from parkwatch.daemon.store.lock import FolderLock
+from parkwatch.rules.fault import Fault
 
 FOLDERS = ("run", "spool", "history", "evidence", "config", "archive", "secrets")
 EXIT_OK, EXIT_JOURNAL, EXIT_INTERRUPTED = 0, 70, 130
@@ -23,7 +28,8 @@ EXIT_OK, EXIT_JOURNAL, EXIT_INTERRUPTED = 0, 70, 130
 def run(config: Path | None, data: Path, *, strict: bool = False) -> int:
     """Start on a configuration (or the applied one), serve, and stop.
 
-    Raises applied.Refused (nothing usable to start on) and Fault SYS-104 (another daemon runs).
+    Raises applied.Refused (nothing usable to start on) and Fault SYS-104 (another daemon runs)
+    or SYS-108 (the folder cannot be used).
     """
     logging.basicConfig(
         level=logging.INFO,
@@ -32,15 +38,45 @@ def run(config: Path | None, data: Path, *, strict: bool = False) -> int:
     )
     for noisy in ("pymodbus", "pymodbus.logging", "apprise"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in FOLDERS:
-        (data / name).mkdir(exist_ok=True, mode=0o700)
-    lock = FolderLock(data / "run" / "daemon.lock")
+    with _usable(data):
+        _refuse_early(config, data)
+        for folder in (data, *(data / name for name in FOLDERS)):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = FolderLock(data / "run" / "daemon.lock")
     try:
-        chosen = choose(config, data, os.environ, strict=strict)
+        with _usable(data):
+            chosen = choose(config, data, os.environ, strict=strict)
         return uvloop.run(_serve(chosen, data))
     finally:
         lock.release()
+
+
+@contextmanager
+def _usable(data: Path) -> Iterator[None]:
+    """What the file system refuses is Fault SYS-108."""
+    try:
+        if data.exists() and not data.is_dir():
+            raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(data))
+        yield
+    except OSError as error:
+        raise Fault(
+            "SYS-108",
+            f"数据目录不可用 the data folder cannot be used: {error.filename}: {error.strerror}",
+            "用 --data 指定可写的目录 name a folder that can be written",
+        ) from error
+
+
+def _refuse_early(config: Path | None, data: Path) -> None:
+    """A first start with nothing to run on leaves no folder behind; it writes none itself.
+
+    The choice proper is made under the lock: it keeps the configuration.
+    """
+    kept, damage = read(data)
+    if kept is not None:
+        return
+    errors = load(config, os.environ).errors if config is not None else ()
+    if config is None or errors:
+        raise Refused((*damage, *errors))
 
 
 async def _serve(chosen: Chosen, data: Path) -> int:

@@ -1,4 +1,4 @@
-"""`alarms`, `points`, `status`: the running daemon, asked through its live socket."""
+"""`alarms`, `points`: the running daemon, asked through its live socket."""
 
 from __future__ import annotations
 
@@ -13,10 +13,21 @@ from parkwatch.daemon.cli import output
 from parkwatch.daemon.pipeline.link import LinkFault, call_once
 
 LOCAL = ZoneInfo("Asia/Shanghai")
+DEADLINE_S = 10.0
 
 
-def _ask(options: argparse.Namespace, op: str, **fields: Any) -> Any:
-    return call_once(options.data / "run" / "live.sock", op, **fields)
+def ask(options: argparse.Namespace, op: str, **fields: Any) -> Any:
+    """The answer of the daemon; LinkFault where it refuses, is not there or stays silent."""
+    try:
+        return call_once(options.data / "run" / "live.sock", op, deadline_s=DEADLINE_S, **fields)
+    except LinkFault as fault:
+        if not isinstance(fault.__cause__, TimeoutError):
+            raise
+        raise LinkFault(
+            "SYS-103",
+            f"守护进程 {DEADLINE_S:g} s 未应答 the daemon did not answer within {DEADLINE_S:g} s",
+            "稍后重试,并查看其日志 retry, and see its log",
+        ) from fault
 
 
 def _when(nanoseconds: str) -> str:
@@ -26,7 +37,7 @@ def _when(nanoseconds: str) -> str:
 
 def list_alarms(options: argparse.Namespace) -> int:
     """All alarms that are not normal, most urgent first."""
-    data = _ask(options, "alarms")
+    data = ask(options, "alarms")
     if options.json:
         output.document(ok=True, data=data)
         return 0
@@ -51,19 +62,12 @@ def act(options: argparse.Namespace) -> int:
     """Acknowledge, silence or reset: of the version that was seen, else of the present one."""
     occurrence, version = options.occurrence, options.version
     if occurrence is None or version is None:
-        found = [i for i in _ask(options, "alarms")["items"] if i["id"] == options.id]
-        if not found:
-            raise LinkFault(
-                "ALM-404",
-                f"没有此报警 no such alarm: {options.id}",
-                "parkwatch alarms list",
-                status=404,
-            )
-        occurrence = found[0]["occurrence"] if occurrence is None else occurrence
-        version = found[0]["version"] if version is None else version
-    data = _ask(
+        seen = _alarm(options)
+        occurrence = seen["occurrence"] if occurrence is None else occurrence
+        version = seen["version"] if version is None else version
+    data = ask(
         options, "command", action=options.action, alarm=options.id, occurrence=str(occurrence),
-        version=int(version), command=options.command_id or str(uuid.uuid4()),
+        version=version, command=options.command_id or str(uuid.uuid4()),
         person=f"cli:{getpass.getuser()}", role="shift-lead", source="cli", reason=options.reason,
         console="cli", seconds=options.seconds,
     )  # fmt: skip
@@ -76,20 +80,30 @@ def act(options: argparse.Namespace) -> int:
 
 def why(options: argparse.Namespace) -> int:
     """Which sample, limit and timer raised it."""
-    found = [i for i in _ask(options, "alarms")["items"] if i["id"] == options.id]
+    cause = _alarm(options)["cause"]
     if options.json:
-        output.document(ok=bool(found), data=found[0]["cause"] if found else None)
-        return 0 if found else 5
-    if not found:
-        raise LinkFault("ALM-404", f"没有此报警 no such alarm: {options.id}", "alarms list")
-    output.table(("输入", "值"), [(k, str(v)) for k, v in found[0]["cause"].items()])
+        output.document(ok=True, data=cause)
+        return 0
+    output.table(("输入", "值"), [(k, str(v)) for k, v in cause.items()])
     return 0
+
+
+def _alarm(options: argparse.Namespace) -> dict[str, Any]:
+    """The alarm that the command names."""
+    for item in ask(options, "alarms")["items"]:
+        if item["id"] == options.id:
+            return dict(item)
+    what = f"没有此报警 no such alarm: {options.id}"
+    raise LinkFault("ALM-404", what, "parkwatch alarms list", status=404)
 
 
 def list_points(options: argparse.Namespace) -> int:
     """Every point with its value, quality and age."""
-    data = _ask(options, "points")
+    data = ask(options, "points")
     items = [i for i in data["items"] if not options.id or i["id"] == options.id]
+    if options.id and not items:
+        what = f"没有此点位 no such point: {options.id}"
+        raise LinkFault("API-404", what, "parkwatch points list", status=404)
     if options.json:
         output.document(ok=True, data={"items": items})
         return 0
@@ -103,21 +117,4 @@ def list_points(options: argparse.Namespace) -> int:
             for i in items
         ],
     )  # fmt: skip
-    return 0
-
-
-def status(options: argparse.Namespace) -> int:
-    """One screen: is it well, and what is not."""
-    health = _ask(options, "health")
-    if options.json:
-        output.document(ok=health["ok"], data=health)
-        return 0
-    print(f"{'✓ 正常 well' if health['ok'] else '✗ 异常 not well'}  "
-          f"{health['uptime_s']:.0f} s  日志 journal {health['journal']['seq']}")  # fmt: skip
-    output.table(
-        ("设备", "状态", "点数", "说明"),
-        [(d["id"], d["state"], str(d["points"]), d["text"]) for d in health["devices"]],
-    )
-    for line in health["config"]["broken"]:
-        print(f"! 配置未应用 configuration not applied: {line}")
     return 0

@@ -37,7 +37,7 @@ NO_FIELD_WRITES = "记录代理见到写操作 the recording proxy saw a write o
 
 def run(options: argparse.Namespace) -> int:
     """The whole demo; the exit code."""
-    duration = float(options.duration.removesuffix("s")) if options.duration else 0.0
+    duration = options.duration
     with tempfile.TemporaryDirectory(prefix="parkwatch-demo-") as name:
         demo = _Demo(Path(name), options)
         interrupted = False
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         data = demo.result()
         problems = _problems(data, counters, duration)
         if options.json:
-            errors = [{"code": "DEM-001", "message": text} for text in problems]
+            errors = [output.fault_json("DEM-001", text, "parkwatch demo") for text in problems]
             output.document(ok=not problems, data=data, errors=errors)
         else:
             for text in problems:

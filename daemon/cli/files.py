@@ -49,16 +49,27 @@ def journal_verify(options: argparse.Namespace) -> int:
     """Recompute the chain and hold it against its anchors."""
     from parkwatch.daemon.journal.verify import verify  # noqa: PLC0415 - keeps `--help` fast
 
-    key = options.key_file.read_bytes().strip() if options.key_file else b""
+    key = _key(options.key_file)
     verdict = verify(_journal(options), key=key)
+    broken = (
+        "JNL-003",
+        f"日志损坏 the journal is damaged: {verdict.what}",
+        "保留此文件作证据,从备份恢复 keep the file as evidence, restore a backup",
+    )
     if options.json:
         fields = ("records", "bad", "anchored", "tail", "what")
-        output.document(ok=verdict.ok, data={name: getattr(verdict, name) for name in fields})
+        output.document(
+            ok=verdict.ok,
+            data={name: getattr(verdict, name) for name in fields},
+            errors=[] if verdict.ok else [output.fault_json(*broken)],
+        )
     else:
         print(
             f"{'✓' if verdict.ok else '✗'} {verdict.records} 条 records  {verdict.what}  "
             f"锚点 anchored {verdict.anchored}, 其后 tail {verdict.tail}"
         )
+        if not verdict.ok:
+            output.fault(*broken)
     return 0 if verdict.ok else 6
 
 
@@ -91,7 +102,7 @@ def history_query(options: argparse.Namespace) -> int:
     """The readings of a point in a span, thinned with their extremes kept."""
     from parkwatch.daemon.history.reader import open_reader  # noqa: PLC0415 - `--help` is fast
 
-    reader = open_reader(_history(options.data), options.data)
+    reader = open_reader(_history(options), options.data)
     found = reader.query(options.id, options.since, options.until, options.n)
     reader.close()
     rows = [
@@ -125,26 +136,52 @@ def run(options: argparse.Namespace) -> int:
     from parkwatch.daemon.app.main import run as serve  # noqa: PLC0415 - keeps `--help` fast
     from parkwatch.daemon.config.applied import Refused  # noqa: PLC0415
 
+    here = Path("park.toml")
+    config = options.config or (here if here.exists() else None)
     try:
-        return serve(options.config, options.data, strict=options.strict)
+        return serve(config, options.data, strict=options.strict)
     except Refused as refused:
+        none = ("CFG-100", "没有配置 no configuration", "parkwatch run -c park.toml")
+        if options.json:
+            errors = [output.problem_json(p) for p in refused.problems]
+            output.document(ok=False, errors=errors or [output.fault_json(*none)])
+            return 3
         output.problems(refused.problems)
         if not refused.problems:
-            output.fault("CFG-100", "没有配置 no configuration", "parkwatch run -c park.toml")
+            output.fault(*none)
         return 3
 
 
-def _history(data: Path) -> HistoryConfig:
-    """Where the readings of a data folder are kept, as its last applied configuration says."""
+def _history(options: argparse.Namespace) -> HistoryConfig:
+    """Where the readings of a data folder are kept, as its last applied configuration says.
+
+    Fault API-404 where that does not know the point.
+    """
     from parkwatch.daemon.config.applied import Refused, choose  # noqa: PLC0415
     from parkwatch.daemon.config.resolve import resolve  # noqa: PLC0415
 
     try:
-        loaded = choose(None, data, os.environ, strict=False).loaded
+        loaded = choose(None, options.data, os.environ, strict=False).loaded
     except Refused:
         return HistoryConfig()  # Nothing was applied here: only the embedded store can be there.
     assert loaded.config is not None
-    return resolve(loaded.config, loaded.path.parent, os.environ).history
+    resolved = resolve(loaded.config, loaded.path.parent, os.environ)
+    if all(point.id != options.id for point in resolved.site.points):
+        what = f"没有此点位 no such point: {options.id}"
+        raise Fault("API-404", what, "核对编号 check the id: parkwatch points list")
+    return resolved.history
+
+
+def _key(path: Path | None) -> bytes:
+    """The chain's key; a file that cannot be read is a slip of the command."""
+    try:
+        return path.read_bytes().strip() if path is not None else b""
+    except OSError as error:
+        raise Fault(
+            "CLI-002",
+            f"密钥文件无法读取 the key file cannot be read: {path}: {error.strerror}",
+            "核对 check --key-file",
+        ) from error
 
 
 def _journal(options: argparse.Namespace) -> Path:

@@ -16,16 +16,18 @@ from typing import Any, NoReturn
 
 from parkwatch.rules.fault import Fault
 
-EXIT_USAGE, EXIT_UNREACHABLE, EXIT_REFUSED, EXIT_DAMAGED, EXIT_INTERRUPTED = 2, 4, 5, 6, 130
+EXIT_REFUSED, EXIT_INTERRUPTED = 5, 130
 _EXAMPLES = (
     "例 examples:\n  parkwatch check park.toml\n  parkwatch run -c park.toml --data ./data\n"
 )
-_CODES = {"SYS-101": 4, "SYS-102": 4, "SYS-104": 4, "SYS-106": 4, "JNL-003": 6, "JNL-002": 6,
-          "JNL-005": 6, "JNL-001": 70, "JNL-010": 70}  # fmt: skip
+INT64_MAX, ROWS_MAX = 2**63 - 1, 1_000_000
+_CODES = {"SYS-101": 4, "SYS-102": 4, "SYS-103": 7, "SYS-104": 4, "SYS-106": 4, "SYS-107": 2,
+          "SYS-108": 4, "CLI-002": 2, "API-422": 2, "HIS-001": 6, "HIS-002": 4, "JNL-003": 6,
+          "JNL-002": 6, "JNL-005": 6, "JNL-001": 70, "JNL-010": 70}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
-    """Names the nearest commands where a word is unknown."""
+    """Names the nearest commands where a word is unknown; a wrong line is Fault CLI-002."""
 
     def error(self, message: str) -> NoReturn:
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
@@ -33,9 +35,7 @@ class Parser(argparse.ArgumentParser):
             known = re.findall(r"[\w-]+", found[2])
             near = difflib.get_close_matches(found[1], known, 3, 0.3) or known[:3]
             message = f"未知命令 unknown word '{found[1]}': {', '.join(near)}?"
-        self.print_usage(sys.stderr)
-        print(f"错误 error: {message}", file=sys.stderr)
-        raise SystemExit(EXIT_USAGE)
+        raise Fault("CLI-002", message, f"{self.prog} --help")
 
 
 def parser() -> Parser:
@@ -64,7 +64,9 @@ def parser() -> Parser:
     sub = add(verbs, "demo", "demo.run", "模拟园区 a living park: no broker, no database")
     sub.add_argument("--scenario", choices=["leak"], default="leak", help="剧本 scenario")
     sub.add_argument("--seed", type=int, default=1, help="随机种子 seed")
-    sub.add_argument("--duration", default="", help="如 60s;缺省到 Ctrl-C such as 60s")
+    sub.add_argument(
+        "--duration", type=_seconds, default=0.0, help="如 60s;缺省到 Ctrl-C such as 60s"
+    )
     sub.add_argument("--points", type=int, default=0, help="至少这么多点 at least so many")
     sub.add_argument("--port", type=int, default=8080, help="控制台端口 the console's port")
     sub.add_argument("--no-browser", action="store_true", help="不打开浏览器 open no browser")
@@ -77,21 +79,24 @@ def parser() -> Parser:
     sub.add_argument("--strict", action="store_true", help="警告也算失败 warnings fail too")
     sub = add(verbs, "run", "files.run", "守护进程 the daemon")
     sub.add_argument("--strict", action="store_true", help="配置有错则不启动 refuse a broken file")
-    add(verbs, "status", "alarms.status", "一屏状态 one screen of status")
+    add(verbs, "status", "status.run", "一屏状态 one screen of status")
     add(verbs, "version", "files.version", "版本 the version")
     _asked(add, group)
     journal = group("journal", "日志 journal")
     sub = add(journal, "verify", "files.journal_verify", "校验链 verify the chain")
     sub.add_argument("--key-file", type=Path, help="HMAC 密钥 the chain's key")
     sub = add(journal, "show", "files.journal_show", "最新记录 newest records")
-    sub.add_argument("-n", type=int, default=20, help="条数 how many")
+    sub.add_argument("-n", type=_rows, default=20, help="条数 how many")
     sub.add_argument("--kind", action="append", help="只看此类 only this kind")
     sub = add(group("history", "历史 history"), "query", "files.history_query", "读数 readings")
     sub.add_argument("id", help="点位 id point id")
-    sub.add_argument("--from", dest="since", type=int, default=0, help="纳秒 UTC ns")
-    sub.add_argument("--to", dest="until", type=int, default=2**62, help="纳秒 UTC ns")
-    sub.add_argument("-n", type=int, default=100, help="条数 how many")
-    add(group("config", "配置 configuration"), "schema", "files.schema", "JSON Schema")
+    sub.add_argument("--from", dest="since", type=_int64, default=0, help="纳秒 UTC ns")
+    sub.add_argument("--to", dest="until", type=_int64, default=2**62, help="纳秒 UTC ns")
+    sub.add_argument("-n", type=_rows, default=100, help="条数 how many")
+    config = group("config", "配置 configuration")
+    add(config, "schema", "files.schema", "JSON Schema")
+    sub = add(config, "apply", "apply.run", "应用配置 (先停机) apply one; the daemon is stopped")
+    sub.add_argument("--reason", default="", help="原因 why")
     return made
 
 
@@ -124,12 +129,33 @@ def _common(onto: Parser | None = None) -> Parser:
 def _action(sub: Parser, action: str) -> None:
     sub.set_defaults(action=action, seconds=None)
     sub.add_argument("id", help="报警 id alarm id")
-    sub.add_argument("--occurrence", help="所见的那一次 the one you saw")
-    sub.add_argument("--version", help="所见的版本 the version you saw")
+    sub.add_argument("--occurrence", type=_int64, help="所见的那一次 the one you saw")
+    sub.add_argument("--version", type=_int64, help="所见的版本 the version you saw")
     sub.add_argument("--reason", default="", help="原因 why")
     sub.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
     if action == "silence":
         sub.add_argument("--seconds", type=int, default=60, help="秒 seconds")
+
+
+def _int64(text: str) -> int:
+    """A time in ns, an occurrence or a version."""
+    return _whole(text, 0, INT64_MAX)
+
+
+def _rows(text: str) -> int:
+    return _whole(text, 1, ROWS_MAX)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not re.fullmatch("[0-9]{1,19}", text) or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"'{text}' 不是 is not {least} … {most}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?s?", text):
+        raise argparse.ArgumentTypeError(f"'{text}' 应如 should be like 60s")
+    return float(text.removesuffix("s"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,6 +164,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parser().parse_args(argv)
     except SystemExit as ended:
         return int(ended.code or 0)
+    except Fault as fault:
+        return _refused(fault, as_json="--json" in (sys.argv if argv is None else argv))
     module, _, name = options.call.partition(".")
     try:
         from importlib import import_module  # noqa: PLC0415 - not needed for `--help`
@@ -157,8 +185,8 @@ def _refused(fault: Fault, *, as_json: bool) -> int:
     from parkwatch.daemon.cli import output  # noqa: PLC0415 - not needed for `--help`
 
     if as_json:
-        error = {"code": fault.code, "message": fault.what, "fix": fault.remedy}
-        output.document(ok=False, errors=[{"file": "", "line": 0, "path": "", **error}])
+        errors = [output.fault_json(fault.code, fault.what, fault.remedy)]
+        output.document(ok=False, errors=errors)
     else:
         output.fault(fault.code, fault.what, fault.remedy)
     return _CODES.get(fault.code, EXIT_REFUSED)

@@ -38,7 +38,14 @@ def problem_json(problem: Problem) -> dict[str, Any]:
         "path": problem.path,
         "message": problem.message,
         "fix": problem.fix,
+        "why": problem.why,
+        "level": problem.level,
     }
+
+
+def fault_json(code: str, what: str, remedy: str) -> dict[str, Any]:
+    """A refusal or failure as the documents' `errors` show it: of no file."""
+    return {"code": code, "file": "", "line": 0, "path": "", "message": what, "fix": remedy}
 
 
 def problems(found: Sequence[Problem], most: int = 50) -> None:

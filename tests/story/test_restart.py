@@ -119,3 +119,43 @@ def test_another_break_of_the_file_is_told_anew(park: Folder) -> None:
     daemon = park.start()
     wait_for(lambda: daemon.alarms().get(BROKEN, {}).get("core") == "rtn_unack", 20, "over")
     park.stop()
+
+
+@pytest.mark.timeout(90)
+def test_a_change_is_applied_by_command_and_ends_no_alarm(park: Folder) -> None:
+    link = "huadong/panel-1:link"
+    daemon = park.start()
+    before = park.alarm(link)
+    good = park.config.read_text(encoding="utf-8")
+    more = good.replace(
+        "points = [",
+        'points = [\n  { tag = "NH3-0044", zone = "tank-a", gas = "NH3", reg = 40044 },',
+    )
+    apply = ["config", "apply", "-c", str(park.config), "--reason", "新增探测器"]
+    park.config.write_text(more, encoding="utf-8")
+    assert daemon.cli(*apply)[0] == 4  # it runs
+    park.stop()
+    park.config.write_text(more.replace("NH3", "NH9"), encoding="utf-8")
+    code, told = daemon.cli(*apply)
+    assert (code, told["ok"]) == (3, False)
+    park.config.write_text(more.replace("panel-1", "panel-2"), encoding="utf-8")
+    code, told = daemon.cli(*apply)
+    assert code == 5
+    assert link in told["errors"][0]["message"]  # its device may not vanish while it is down
+    park.config.write_text(more, encoding="utf-8")
+    code, told = daemon.cli(*apply)
+    assert code == 0, told
+    assert told["data"]["added"] == ["huadong/panel-1/nh3-0044"]
+    code, told = daemon.cli("journal", "show", "--kind", "config")
+    assert told["data"][-1]["body"]["why"] == "新增探测器"
+
+    daemon = park.start()
+    ids = [item["id"] for item in daemon.cli("points", "list")[1]["data"]["items"]]
+    assert "huadong/panel-1/nh3-0044" in ids
+    after = park.alarm(link)
+    assert (after["occurrence"], "system/config:differs" in daemon.alarms()) == (
+        before["occurrence"],
+        False,
+    )
+    park.stop()
+    assert daemon.cli("journal", "verify")[0] == 0
