@@ -9,11 +9,15 @@ import os
 import sqlite3
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from parkwatch.daemon.cli import output
 from parkwatch.daemon.config.history import HistoryConfig
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.quality import status_name
+
+if TYPE_CHECKING:
+    from parkwatch.daemon.config.resolve import Resolved
 
 
 def check(options: argparse.Namespace) -> int:
@@ -49,8 +53,10 @@ def journal_verify(options: argparse.Namespace) -> int:
     """Recompute the chain and hold it against its anchors."""
     from parkwatch.daemon.journal.verify import verify  # noqa: PLC0415 - keeps `--help` fast
 
-    key = _key(options.key_file)
-    verdict = verify(_journal(options), key=key)
+    key, path = _key(options.key_file), _journal(options)
+    resolved = _applied(options.data)
+    key = key or (resolved.journal_key if resolved is not None else b"")
+    verdict = verify(path, resolved.anchors if resolved is not None else (), key)
     broken = (
         "JNL-003",
         f"日志损坏 the journal is damaged: {verdict.what}",
@@ -152,20 +158,24 @@ def run(options: argparse.Namespace) -> int:
         return 3
 
 
-def _history(options: argparse.Namespace) -> HistoryConfig:
-    """Where the readings of a data folder are kept, as its last applied configuration says.
-
-    Fault API-404 where that does not know the point.
-    """
+def _applied(data: Path) -> Resolved | None:
+    """What a data folder's last applied configuration says; None where none was applied."""
     from parkwatch.daemon.config.applied import Refused, choose  # noqa: PLC0415
     from parkwatch.daemon.config.resolve import resolve  # noqa: PLC0415
 
     try:
-        loaded = choose(None, options.data, os.environ, strict=False).loaded
+        loaded = choose(None, data, os.environ, strict=False).loaded
     except Refused:
-        return HistoryConfig()  # Nothing was applied here: only the embedded store can be there.
+        return None
     assert loaded.config is not None
-    resolved = resolve(loaded.config, loaded.path.parent, os.environ)
+    return resolve(loaded.config, loaded.path.parent, os.environ)
+
+
+def _history(options: argparse.Namespace) -> HistoryConfig:
+    """Where the readings of a data folder are kept. Fault API-404 for a point it does not know."""
+    resolved = _applied(options.data)
+    if resolved is None:
+        return HistoryConfig()  # Only the embedded store can be there.
     if all(point.id != options.id for point in resolved.site.points):
         what = f"没有此点位 no such point: {options.id}"
         raise Fault("API-404", what, "核对编号 check the id: parkwatch points list")

@@ -81,6 +81,23 @@ def test_a_cut_journal_is_a_red_alarm_and_stays_on_record(park: Folder) -> None:
 
 
 @pytest.mark.timeout(60)
+def test_a_second_anchor_remembers_what_the_first_forgot(park: Folder, tmp_path: Path) -> None:
+    far = tmp_path / "far.head"
+    text = park.config.read_text(encoding="utf-8")
+    park.config.write_text(f'{text}\n[journal]\nanchors = ["{far}"]\n', encoding="utf-8")
+    daemon = park.start()
+    park.alarm("huadong/panel-1:link")
+    park.stop()
+    assert daemon.cli("journal", "verify")[0] == 0
+    park.tamper("DELETE FROM record WHERE seq > 2")
+    (park.data / "journal.head").unlink()
+    assert daemon.cli("journal", "verify")[0] == 6
+    park.start()
+    assert park.alarm(ROLLBACK)["grade"] == "red"
+    park.stop()
+
+
+@pytest.mark.timeout(60)
 def test_a_changed_record_is_a_red_alarm(park: Folder) -> None:
     park.start()
     park.alarm("huadong/panel-1:link")
