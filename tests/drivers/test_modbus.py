@@ -51,12 +51,15 @@ async def polled(device: ModbusDevice, listener: Listener) -> AsyncIterator[Coun
 
 @asynccontextmanager
 async def served(unit: Unit) -> AsyncIterator[tuple[ModbusServer, int]]:
+    """A device, behind the proxy that counts whatever is no read."""
     server = ModbusServer({3: unit})
-    port = await server.start("127.0.0.1", 0)
+    proxy = RecordingProxy(("127.0.0.1", await server.start("127.0.0.1", 0)))
     try:
-        yield server, port
+        yield server, await proxy.start("127.0.0.1", 0)
     finally:
+        await proxy.close()
         await server.close()
+    assert proxy.witness.violations == server.counters.writes == 0
 
 
 def qualities(listener: Listener) -> dict[int, int]:
