@@ -1,0 +1,1 @@
+"""Measurements as ratios against references; `python -m bench --only GROUP --json FILE`."""

@@ -1,0 +1,1 @@
+"""What ParkWatch is measured against: the least that anyone would write for the same job."""
