@@ -36,8 +36,9 @@ def run(report: Report, options: argparse.Namespace) -> None:
         with report.part(f"Modbus, {layout.points} channels"):
             e2e_modbus.measure(report, layout, minutes if layout.points == 1_000 else None)
     with report.part("MQTT"), e2e_mqtt.rig() as rig:
+        # First, while no backlog of messages to people is left by the thousands of alarms below.
+        with report.part("throughput"):
+            e2e_mqtt.throughput(report, rig, 1 if quick else 5)
         for pace in QUICK_PACES if quick else PACES:
             with report.part(f"MQTT, {pace.rate} readings/s"):
                 e2e_mqtt.latency(report, rig, pace)
-        with report.part("throughput"):
-            e2e_mqtt.throughput(report, rig, 1 if quick else 5)

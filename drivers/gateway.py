@@ -280,6 +280,11 @@ class GatewayDesk:
             off = skew(int(decoded.times.max()), message.received)
             if off:
                 self._off(decoded, off)
+        if len(decoded.ids) == 1:
+            only = self.gateway.points.get(decoded.ids[0], -1)
+            if only >= 0 and len(decoded.place) == 1:
+                points = np.array([only], dtype=np.int32)
+                return [self._made(points, decoded, origin, message, ack)]
         points = self._resolved(decoded.ids)[decoded.place]
         known = points >= 0
         if not known.all():

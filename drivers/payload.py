@@ -59,6 +59,14 @@ class Readings(msgspec.Struct, forbid_unknown_fields=True):
     mac: str = ""
 
 
+class Single(msgspec.Struct, forbid_unknown_fields=True):
+    """One reading as an object; what else stands in it goes the tolerant way."""
+
+    val: float
+    t: int | None = None
+    q: int = GOOD
+
+
 class Points(msgspec.Struct):
     """The list that packed batches name their points by."""
 
@@ -101,6 +109,7 @@ class Decoded:
 
 
 _READINGS = msgspec.json.Decoder(Readings)
+_SINGLE = msgspec.json.Decoder(float | Single)
 _STATUS = msgspec.json.Decoder(Status)
 _POINTS = msgspec.json.Decoder(Points)
 _MISREAD = (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError)
@@ -121,6 +130,31 @@ def readings(payload: bytes) -> Decoded:
 def single(name: str, payload: bytes, received: int) -> Decoded:
     """`r/DEVICE/SIGNAL`: a number, or an object with `val`, `t` (ms), `q`. Raises Refused."""
     check_size(payload)
+    try:
+        quick = _SINGLE.decode(payload)
+    except _MISREAD:
+        return _tolerant_single(name, payload, received)
+    if not isinstance(quick, Single):
+        return _one(name, quick, GOOD, None, received)
+    if 0 <= quick.q < 256 and (quick.t is None or 0 <= quick.t < TIME_MS_MAX):
+        return _one(name, quick.val, quick.q, quick.t, received)
+    return _tolerant_single(name, payload, received)
+
+
+def _one(name: str, value: float, quality: int, stamp: int | None, received: int) -> Decoded:
+    """A number with its quality byte: nothing to judge. JSON has no NaN, and what is too large
+    for a double is no number to the decoder."""
+    return Decoded(
+        [name],
+        np.zeros(1, dtype=np.int32),
+        np.array([value]),
+        np.array([quality], dtype=np.uint8),
+        np.array([received if stamp is None else stamp * MS_NS], dtype=np.int64),
+        timed=stamp is not None,
+    )
+
+
+def _tolerant_single(name: str, payload: bytes, received: int) -> Decoded:
     told = parse(payload)
     if not isinstance(told, dict):
         told = {"val": told}

@@ -37,6 +37,7 @@ NO_FIELD_WRITES = "记录代理见到写操作 the recording proxy saw a write o
 
 def run(options: argparse.Namespace) -> int:
     """The whole demo; the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends its parts, as Ctrl-C does
     duration = options.duration
     with tempfile.TemporaryDirectory(prefix="parkwatch-demo-") as name:
         demo = _Demo(Path(name), options)

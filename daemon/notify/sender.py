@@ -24,6 +24,8 @@ from parkwatch.rules.site import SECOND_NS
 
 log = logging.getLogger("parkwatch.notify")
 LOOK_S = 0.25
+GAP_S = 0.05
+"""Between two looks: a flood of commits must not keep the loop reading the outbox."""
 TAKE_MAX = 500
 TRIES_AT_ONCE = 3
 """Of one channel; each channel has threads of its own, so that none waits for a dead one."""
@@ -133,6 +135,7 @@ class Sender:
                 if self._flying.slip is not None:
                     raise self._flying.slip
                 await self._round()
+                await asyncio.sleep(GAP_S)
                 try:
                     async with asyncio.timeout(LOOK_S):
                         await self._wake.wait()
