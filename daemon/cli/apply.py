@@ -10,6 +10,7 @@ import argparse
 import getpass
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from parkwatch.daemon.journal.journal import Entry, Journal, records
 from parkwatch.daemon.store.database import open_reader, open_writer, transaction
 from parkwatch.daemon.store.lock import FolderLock
 from parkwatch.rules.fault import Fault
-from parkwatch.rules.site import Site
+from parkwatch.rules.site import Limit, Site
 
 EXIT_OK, EXIT_CONFIG = 0, 3
 
@@ -62,8 +63,9 @@ def _apply(loaded: Loaded, data: Path, reason: str) -> dict[str, list[str]]:
     new = resolve(loaded.config, loaded.path.parent, os.environ)
     kept, _ = applied.read(data)
     old = _resolved(kept) if kept is not None else None
-    _refuse_what_ends_an_alarm(data / "journal.db", old, new)
-    changed = _changes(old.site if old is not None else Site(), new.site)
+    before, after = _watched(old.site if old is not None else Site()), _watched(new.site)
+    _refuse_what_ends_an_alarm(data / "journal.db", before, after)
+    changed = _changes(before, after)
     applied.apply(loaded, data)
     body = {
         "who": getpass.getuser(),
@@ -89,9 +91,9 @@ def _resolved(kept: applied.Kept) -> Resolved | None:
     return resolve(running.config, running.path.parent, os.environ)
 
 
-def _refuse_what_ends_an_alarm(path: Path, old: Resolved | None, new: Resolved) -> None:
-    before = _watched(old.site) if old is not None else {}
-    after = _watched(new.site)
+def _refuse_what_ends_an_alarm(
+    path: Path, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
     ended = [
         alarm
         for alarm in _open_alarms(path)
@@ -126,20 +128,22 @@ def _watched(site: Site) -> dict[str, Any]:
     """What alarms hang on, by the id before the colon: points with limits, zones, devices."""
     found: dict[str, Any] = {**site.devices, **site.zones}
     found |= {device.gateway: True for device in site.devices.values() if device.gateway}
+    limits: dict[int, list[Limit]] = {}
+    for limit in site.limits:
+        limits.setdefault(limit.point, []).append(replace(limit, point=0))
+    inside: dict[str, list[Any]] = {}
     for point in site.points:
-        limits = [replace(limit, point=0) for limit in site.limits if limit.point == point.index]
-        found[point.id] = (replace(point, index=0), limits)
-    for zone in site.zones:
+        found[point.id] = (replace(point, index=0), limits.get(point.index, []))
+        inside.setdefault(point.zone, []).append(found[point.id])
+    for zone_id, zone in site.zones.items():
         # A zone's vote hangs on its detectors too.
-        inside = [found[point.id] for point in site.points if point.zone == zone]
-        found[zone] = (site.zones[zone], inside)
+        found[zone_id] = (zone, inside.get(zone_id, []))
     return found
 
 
-def _changes(old: Site, new: Site) -> dict[str, list[str]]:
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:
     """Ids of points that came, went, or are another."""
-    before, after = _watched(old), _watched(new)
-    olds, news = ({point.id for point in site.points} for site in (old, new))
+    olds, news = ({i for i in watched if i.count("/") == 2} for watched in (before, after))
     return {
         "added": sorted(news - olds),
         "removed": sorted(olds - news),
