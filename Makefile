@@ -30,6 +30,12 @@ $(VENV)/.test: requirements/test.lock $(VENV)/.run
 	@deploy/install-lock $(VENV) requirements/test.lock
 	@touch $@
 
+# numba, the compiled reference of the group `rules`: asked for by that group or by all of them.
+$(VENV)/.bench: requirements/bench.lock $(VENV)/.test
+	@echo "== adding numba to $(VENV) for the bench of the rules: some seconds, once"
+	@deploy/install-lock $(VENV) requirements/bench.lock
+	@touch $@
+
 setup: $(VENV)/.test ## virtual environment with everything, from the locks with their hashes (1 min, once)
 
 demo: $(VENV)/.run ## a living park on a local port: no broker, no database (set-up once, then 10 s)
@@ -61,7 +67,7 @@ check: setup ## what CI runs: format, lint, types, import contracts, tidy, then 
 	exit $$failed
 	@.ci/stage test $(MAKE) test
 
-bench: setup ## measurements as ratios against references: make bench ONLY=e2e JSON=FILE
+bench: setup $(if $(filter-out rules,$(ONLY)),,$(VENV)/.bench) ## measurements as ratios against references: make bench ONLY=e2e JSON=FILE
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(ARGS)
 
 lock: setup ## write the locks anew from pyproject.toml; UPGRADE=1 takes newer versions
@@ -70,7 +76,8 @@ lock: setup ## write the locks anew from pyproject.toml; UPGRADE=1 takes newer v
 	    $(if $(UPGRADE),--upgrade) "$$@"; }; \
 	compile pyproject.toml --group test -o requirements/test.lock && \
 	compile pyproject.toml -c requirements/test.lock -o requirements/run.lock && \
-	compile requirements/build.in -c requirements/test.lock -o requirements/build.lock
+	compile requirements/build.in -c requirements/test.lock -o requirements/build.lock && \
+	compile --group bench -c requirements/test.lock -o requirements/bench.lock
 
 chroot-demo: ## proof: `make demo` on a fresh Debian (debootstrap; as root, some minutes)
 	@deploy/chroot-demo $(ARGS)

@@ -14,7 +14,9 @@ class Register:
     `function` is 1 coils, 2 discrete inputs, 3 holding, 4 input registers; `address` is the
     0-based wire address; `type` one of `bit u16 s16 u32 s32 f32`; `order` one of `abcd cdab badc
     dcba`. Engineering value = raw * scale + offset. `signal` `4-20mA`: the scaled value is a
-    current in mA and becomes low + (mA - 4) / 16 * (high - low) with NE 43 quality.
+    current in mA and becomes low + (mA - 4) / 16 * (high - low) with NE 43 quality. `drifts`: an
+    unsigned number just below 65536 is a small negative one, `sentinels` (in engineering units)
+    aside.
     """
 
     point: int
@@ -27,6 +29,8 @@ class Register:
     signal: str = ""
     low: float = 0.0
     high: float = 100.0
+    drifts: bool = False
+    sentinels: tuple[float, ...] = ()
 
     @property
     def words(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,8 @@ from parkwatch.drivers.tracker import Arrival, Judged, Stamp, Tracker
 from parkwatch.rules.batch import BURST, LATE, LIVE, nothing_to_tell
 from parkwatch.rules.quality import BAD_COMMS, GOOD, UNCERTAIN, Reason
 
+FRESH_S = 10.0
+"""A device that its gateway heard of longer ago is not proven to be alive."""
 LIST_WAIT_NS = 10_000_000_000
 LISTS = 2
 WAITING_MAX = 100
@@ -184,8 +186,15 @@ class GatewayDesk:
                 self._say("restart", "网关重启 gateway restarted")
             if told.boot == self.tracker.boot:
                 self._seen()
+                self._heard(told.devices)
         message.ack()
         return parts
+
+    def _heard(self, devices: Mapping[str, float]) -> None:
+        """Which devices the gateway has just heard of: what they publish on change is alive."""
+        fresh = [plain(name) for name, age in devices.items() if 0 <= age <= FRESH_S]
+        if fresh:
+            self._say("alive", " ".join(fresh))
 
     def _points(self, message: Message, body: bytes) -> list[Part]:
         known = packed.PointList.of(body, exact=message.payload)

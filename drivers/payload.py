@@ -76,13 +76,14 @@ class Points(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """A gateway's birth or last will."""
+    """A gateway's birth or last will; `devices`: s since it last heard of each of its devices."""
 
     v: int
     boot: int
     state: str
     t: int = 0
     buffered: int = 0
+    devices: dict[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)

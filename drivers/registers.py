@@ -13,6 +13,9 @@ from parkwatch.rules import ne43
 from parkwatch.rules.quality import BAD_FAULT, GOOD
 
 _ORDERS = {"abcd": (0, 1, 2, 3), "cdab": (2, 3, 0, 1), "badc": (1, 0, 3, 2), "dcba": (3, 2, 1, 0)}
+WRAP = 65_536
+BEYOND, BELOW = 1.2, 0.1
+"""Of the span: more is no measurement (contracts.md, Out of range), less is a drifting zero."""
 _FORMATS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
 
 
@@ -38,10 +41,24 @@ def decode(register: Register, words: Sequence[int]) -> tuple[float, int]:
 
     A value with bad quality is NaN, and nothing else is.
     """
-    value = raw_number(register, words) * register.scale + register.offset
+    raw = raw_number(register, words)
+    value = raw * register.scale + register.offset
     if not math.isfinite(value):
         return math.nan, BAD_FAULT
     if register.signal == "4-20mA":
         values, qualities = ne43.convert(np.array([value]), register.low, register.high)
         return float(values[0]), int(qualities[0])
-    return float(f"{value:.12g}"), GOOD  # 19 * 0.1 is 1.9, as the panel shows it
+    shown = float(f"{value:.12g}")  # 19 * 0.1 is 1.9, as the panel shows it
+    return _unwrapped(register, raw, shown), GOOD
+
+
+def _unwrapped(register: Register, raw: float, shown: float) -> float:
+    """A sensor that drifts below zero makes an unsigned register read near 65536: that is no gas.
+
+    Only what no range can mean is read so; further below zero it stays a fault of the channel.
+    """
+    span = register.high - register.low
+    if not register.drifts or shown <= register.low + BEYOND * span or shown in register.sentinels:
+        return shown
+    negative = float(f"{(raw - WRAP) * register.scale + register.offset:.12g}")
+    return negative if register.low - BELOW * span <= negative < register.low else shown

@@ -237,9 +237,17 @@ class Book:
         return transition
 
     def _end(self, alarm_id: str, occurrence: int) -> None:
-        self.alarms.pop(alarm_id, None)
+        ended = self.alarms.pop(alarm_id, None)
         self.last[alarm_id] = occurrence
-        self._next_due = -1
+        if ended is not None:
+            self._replan(ended.realarm_due, NEVER)
+
+    def _replan(self, before: int, after: int) -> None:
+        """Keep the earliest deadline without a look at every alarm."""
+        if after < self._next_due:
+            self._next_due = after
+        elif before == self._next_due != NEVER:
+            self._next_due = -1
 
     def _take(self, alarm: Alarm, transition: Transition, state: State) -> None:
         alarm.state = state
@@ -260,9 +268,10 @@ class Book:
 
     def _plan_realarm(self, alarm: Alarm, transition: Transition) -> None:
         """From the acknowledgement; a mask that comes or goes moves no deadline."""
+        before = alarm.realarm_due
         if alarm.state is not State.ACK_ACTIVE:
             alarm.realarm_due = NEVER
         elif transition.event == "ack":
             wait = REALARM_NS.get(alarm.grade)
             alarm.realarm_due = NEVER if wait is None else transition.received + wait
-        self._next_due = -1
+        self._replan(before, alarm.realarm_due)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from parkwatch.rules.channels import Channels
 from parkwatch.rules.compile import Table
+from parkwatch.rules.measure import (
+    Age,
+    Apart,
+    Changes,
+    Exposure,
+    Formula,
+    Measure,
+    Slope,
+    Spread,
+    TimeTo,
+)  # fmt: skip
 from parkwatch.rules.quality import reason_name, status_name
 from parkwatch.rules.site import SECOND_NS, Site
 from parkwatch.rules.vote import Electorate, Verdict
+from parkwatch.rules.windows import MINUTE_NS
 
 
 class Causes:
@@ -21,25 +34,58 @@ class Causes:
         self._channels = channels
 
     def of_row(self, row: int, now: int, *, raised: bool) -> dict[str, Any]:
-        """The cause of a row of a point: value, limit with side and clause, quality and reason.
+        """The cause of a row: value, limit with side and clause, quality and reason.
 
-        `held_s`, only where it is `raised`: how long the condition was TRUE when it said so.
+        `held_s`, only where it is `raised`: how long the condition was TRUE when it said so. Where
+        something else than the owner's value is compared: `measure`, `measured` and `inputs`.
         """
         limit = self._table.limits[row]
-        point = self._points[limit.point]
-        quality = int(self._channels.qualities[limit.point])
-        cause: dict[str, Any] = {
-            "tag": point.tag,
-            "point": point.id,
-            "value": self._channels.finite(limit.point),
-            "unit": point.unit,
+        cause: dict[str, Any] = {}
+        if limit.point >= 0:
+            point = self._points[limit.point]
+            cause = {"tag": point.tag, **self._sample(limit.point)}
+            cause = {**cause, "point": point.id}
+        if limit.group != "fault":
+            cause |= {
+                "limit": limit.limit, "side": limit.side, "clause": limit.clause,
+                "deadband": limit.deadband, "on_delay_s": limit.on_delay_ns / SECOND_NS,
+            }  # fmt: skip
+            if limit.name:
+                cause["name"] = limit.name
+        elif limit.point in self._channels.beyond:
+            cause["value"] = self._channels.beyond[limit.point]
+            cause["full_scale"] = self._points[limit.point].high
+        if limit.measure is not None:
+            cause |= self._measured(row, limit.measure)
+            cause["kind"] = limit.kind
+        if raised:
+            cause["held_s"] = round((now - int(self._table.since[row])) / SECOND_NS, 3)
+        return cause
+
+    def _sample(self, index: int) -> dict[str, Any]:
+        quality = int(self._channels.qualities[index])
+        return {
+            "point": self._points[index].id,
+            "value": self._channels.finite(index),
+            "unit": self._points[index].unit,
             "quality": status_name(quality),
             "reason": reason_name(quality),
         }
-        if limit.group != "fault":
-            cause |= {"limit": limit.limit, "side": limit.side, "clause": limit.clause}
-        if raised:
-            cause["held_s"] = round((now - int(self._table.since[row])) / SECOND_NS, 3)
+
+    def _measured(self, row: int, measure: Measure) -> dict[str, Any]:
+        value = float(self._channels.values[int(self._table.channel[row])])
+        points = measure.points if isinstance(measure, Formula) else (measure.point,)
+        if isinstance(measure, Apart):
+            points = (measure.point, *measure.peers)
+        cause: dict[str, Any] = {
+            "measure": _words(measure),
+            "measured": value if math.isfinite(value) else None,
+            "inputs": [{"tag": self._points[p].tag, **self._sample(p)} for p in points],
+        }
+        if isinstance(measure, Formula):
+            cause["expression"] = measure.program.text
+        else:
+            cause["measured_unit"] = _unit(measure, self._points[measure.point].unit)
         return cause
 
     def of_vote(self, electorate: Electorate, verdict: Verdict) -> dict[str, Any]:
@@ -64,3 +110,37 @@ class Causes:
             }
             for p in points
         ]
+
+
+def _words(measure: Measure) -> str:
+    """What is compared, in the words of the manual."""
+    if isinstance(measure, Formula):
+        return "expression"
+    if isinstance(measure, Age):
+        return "age of the newest reading"
+    word = _WORDS[type(measure)]
+    if isinstance(measure, TimeTo):
+        word = f"time to {measure.limit:g} by the trend"
+    return f"{word} over {_span(measure.window_ns)}"
+
+
+_WORDS: dict[type, str] = {
+    Slope: "slope", TimeTo: "", Spread: "spread", Changes: "changes", Exposure: "average",
+    Apart: "distance from the zone",
+}  # fmt: skip
+
+
+def _unit(measure: Measure, unit: str) -> str:
+    match measure:
+        case Slope():
+            return f"{unit}/min"
+        case TimeTo() | Age():
+            return "min"
+        case Changes():
+            return ""
+    return unit
+
+
+def _span(window_ns: int) -> str:
+    minutes = window_ns / MINUTE_NS
+    return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes:g} min"

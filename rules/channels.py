@@ -2,140 +2,265 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parkwatch.rules.compile import NEVER
-from parkwatch.rules.kernel import BLIND, FAULTY
-from parkwatch.rules.quality import BAD_COMMS, BAD_FAULT, BAD_STALE, READING, Reading
-from parkwatch.rules.site import Site
+from parkwatch.rules.compile import NEVER, Table, floats, ints
+from parkwatch.rules.kernel import EVALUATED, IS_BLIND, guard, rest
+from parkwatch.rules.quality import (
+    BAD,
+    BAD_COMMS,
+    BAD_FAULT,
+    BAD_STALE,
+    GOOD,
+    READING,
+    UNCERTAIN,
+    Reading,
+    Reason,
+)  # fmt: skip
+from parkwatch.rules.site import Point, Site
 
 OVER, UNDER = 1.2, 0.1
 """More than 1.2 times full scale, or more than 10 % of the span below it, is no measurement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Readings of one moment, no point twice; `beyond`: more than 1.2 times full scale."""
-
-    point: NDArray[np.int32]
-    value: NDArray[np.float64]
-    quality: NDArray[np.uint8]
-    time: NDArray[np.int64]
-    beyond: NDArray[np.bool_]
-
-
-def segments(
-    point: NDArray[np.int32], received: NDArray[np.int64], keep: NDArray[np.int64]
-) -> list[NDArray[np.int64]]:
-    """Runs of one `received` in which no point comes twice: each is judged in one go.
-
-    `keep` are the positions to judge; together the runs are `keep`, in its order.
-    """
-    if len(keep) < 2:
-        return [keep] if len(keep) else []
-    kept, stamps = point[keep], received[keep]
-    if (stamps == stamps[0]).all() and len(np.unique(kept)) == len(kept):
-        return [keep]
-    runs: list[list[int]] = []
-    seen: set[int] = set()
-    for i in keep.tolist():  # Rare: a burst, or one point twice in a batch.
-        if not runs or received[i] != received[runs[-1][0]] or int(point[i]) in seen:
-            runs.append([])
-            seen = set()
-        runs[-1].append(i)
-        seen.add(int(point[i]))
-    return [np.array(run, dtype=np.int64) for run in runs]
+LINE = 64
+"""Bytes a channel: guard, value, source time, received, quality and a mark, in one cache line, so
+that a batch over random points of a million waits for memory once a point."""
+Where = slice | NDArray[np.int32]
+_EMPTY = (np.inf, -np.inf)
+_HIGH, _LOW = int(Reading.HIGH), int(Reading.LOW)
+_READING = READING.tolist()
+_EVALUATED = EVALUATED.tolist()
 
 
 class Channels:
-    """Columns over the points: latest reading, and what follows from it without any limit.
+    """Columns over the channels (points first): the latest reading and what follows from it alone.
 
     `healthy`: the detector witnesses, or was not seen since the start and is not stale yet;
-    `stale_due` engine time in ns, NEVER once it is stale.
+    `beyond` points that read more than 1.2 times full scale, with what they read; `folded`
+    catalytic ones whose low value means nothing since over-range; `doubted` disagree with their
+    zone. `guard` (channels, 2): a reading strictly between, of the quality as before, changes
+    nothing. `stale_next`: no point becomes stale before.
     """
 
-    def __init__(self, site: Site, now: int) -> None:
-        n = len(site.points)
-        self.values: NDArray[np.float64] = np.full(n, np.nan)
-        self.qualities: NDArray[np.uint8] = np.full(n, BAD_COMMS, dtype=np.uint8)
-        self.times: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
-        self.receiveds: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
-        self.healthy: NDArray[np.bool_] = np.ones(n, dtype=np.bool_)
-        self.beyond: NDArray[np.bool_] = np.zeros(n, dtype=np.bool_)
-        self._stale_ns = np.array([p.stale_ns for p in site.points], dtype=np.int64)
-        self._low = np.array([p.low for p in site.points], dtype=np.float64)
-        self._span = np.array([p.span for p in site.points], dtype=np.float64)
-        self.stale_due: NDArray[np.int64] = now + self._stale_ns
+    def __init__(self, site: Site, table: Table, now: int) -> None:
+        n, points = table.channels, site.points
+        self._table, self._points, self._declared = table, len(points), points
+        self._block = block = _aligned(n)
+        whole, small = block.view(np.int64), block.view(np.uint8).reshape(n, LINE)
+        self.guard: NDArray[np.float64] = block[:, :2]
+        self.values: NDArray[np.float64] = block[:, 2]
+        self.times: NDArray[np.int64] = whole[:, 3]
+        self.receiveds: NDArray[np.int64] = whole[:, 4]
+        self.qualities: NDArray[np.uint8] = small[:, 40]
+        self.mark: NDArray[np.int32] = block.view(np.int32)[: len(points), 12]
+        self.values[:] = np.nan
+        self.qualities[: len(points)] = BAD_COMMS
+        self.healthy: NDArray[np.bool_] = np.ones(len(points), dtype=np.bool_)
+        self.beyond: dict[int, float] = {}
+        self.folded: set[int] = set()
+        self.doubted: set[int] = set()
+        self.lost: dict[int, float] = {}
+        self.low, self.high = _bounds(points, n)
+        self._rest = rest(table, self.low, self.high)
+        self.guard[:] = _EMPTY
+        self._virgin: NDArray[np.bool_] = np.ones(n, dtype=np.bool_)
+        self._sentinels = {p.index: dict(p.sentinels) for p in points if p.sentinels}
+        self._folds = {p.index for p in points if p.folds}
+        self._stale_ns = np.array([p.stale_ns for p in points], dtype=np.int64)
+        self._alive = np.full(len(points), now, dtype=np.int64)
+        self._silent = np.zeros(len(points), dtype=np.bool_)
+        self.stale_next = now if len(points) else NEVER
+        self.at_low, self.at_high = floats(self.guard[:, 0]), floats(self.guard[:, 1])
+        self.at_value, self.at_quality = floats(self.values), ints(self.qualities)
+        self.at_time, self.at_received = ints(self.times), ints(self.receiveds)
 
-    def columns(
+    # Many at once --------------------------------------------------------------------------
+
+    def quiet(
+        self, where: Where, value: NDArray[np.float64], quality: NDArray[np.uint8]
+    ) -> NDArray[np.bool_]:
+        """(n,) which readings change no truth, no health and no fault."""
+        lines = self._block[where]
+        found: NDArray[np.bool_] = value > lines[:, 0]
+        found &= value < lines[:, 1]
+        found &= quality == lines.view(np.uint8).reshape(len(lines), LINE)[:, 40]
+        return found
+
+    def wake(
+        self, point: NDArray[np.int32], value: NDArray[np.float64], quality: NDArray[np.uint8]
+    ) -> NDArray[np.bool_]:
+        """(n,) which readings are the first of a point since the start and find it at rest.
+
+        Those become FALSE without a transition, all at once: a start does not stall.
+        """
+        bounds = self._rest[point]
+        found: NDArray[np.bool_] = self._virgin[point] & (quality == GOOD)
+        found &= (value > bounds[:, 0]) & (value < bounds[:, 1])
+        woken = point[found]
+        if len(woken):
+            self._table.truth[self._table.rows_of(woken)] = 0
+            self.guard[woken] = bounds[found]
+            self.qualities[woken] = GOOD
+            self._virgin[woken] = False
+            self._silent[woken] = False
+        return found
+
+    def take(
         self,
-        point: NDArray[np.int32],
+        where: Where,
         value: NDArray[np.float64],
-        quality: NDArray[np.uint8],
         time: NDArray[np.int64],
-    ) -> Columns:
-        """Readings as they are judged: what no sensor of the range can mean is a fault.
+        now: int,
+    ) -> None:
+        """Keep quiet readings: their quality is the one before."""
+        self.values[where] = value
+        self.times[where] = time
+        self.receiveds[where] = now
+
+    # One at a time -------------------------------------------------------------------------
+
+    def judge(self, point: int, value: float, quality: int) -> tuple[float, int]:
+        """A reading as the rules see it: what no sensor of the range can mean is a fault.
 
         Such a value is neither gas nor its absence (contracts.md, Out of range).
         """
-        judged = READING[quality] == Reading.EVALUATE
-        nan = np.isnan(value)
-        low, span = self._low[point], self._span[point]
-        sure = np.where(nan, low, value)
-        beyond = judged & (sure > low + OVER * span)
-        broken = beyond | (judged & (nan | (sure < low - UNDER * span)))
-        if broken.any():
-            quality = np.where(broken, np.uint8(BAD_FAULT), quality)
-        return Columns(point, np.where(BLIND[quality], np.nan, value), quality, time, beyond)
+        self.beyond.pop(point, None)
+        if _EVALUATED[quality]:
+            sentinel = self._sentinels.get(point, {}).get(value)
+            if sentinel is not None:
+                quality = sentinel
+            elif not self.low[point] <= value <= self.high[point]:
+                quality = self._implausible(point, value, quality)
+        if point in self._folds:
+            quality = self._fold(point, quality)
+        if quality == GOOD and point in self.doubted:
+            quality = UNCERTAIN | Reason.DOUBTFUL
+        return (np.nan if IS_BLIND[quality] else value), quality
 
-    def news(self, read: Columns) -> NDArray[np.bool_]:
-        """(n,) which readings change health or the kind of a fault, or lie beyond full scale."""
-        point = read.point
-        swayed = self.healthy[point] == BLIND[read.quality]
-        other = FAULTY[read.quality] & (read.quality != self.qualities[point])
-        found: NDArray[np.bool_] = swayed | other | read.beyond
-        return found
+    def _implausible(self, point: int, value: float, quality: int) -> int:
+        declared = self._declared[point]
+        if value > declared.low + OVER * declared.span:
+            self.beyond[point] = value
+        elif value >= declared.low - UNDER * declared.span:
+            return quality  # Between a sentinel and the end of what can be measured.
+        return BAD_FAULT
 
-    def take(self, read: Columns, part: slice, now: int) -> None:
-        """Keep readings that change nothing else."""
-        point = read.point[part]
-        self.values[point] = read.value[part]
-        self.qualities[point] = read.quality[part]
-        self.times[point] = read.time[part]
-        self.beyond[point] = read.beyond[part]
-        self.receiveds[point] = now
-        self.stale_due[point] = now + self._stale_ns[point]
+    def _fold(self, point: int, quality: int) -> int:
+        """After over-range a catalytic sensor may read anything down to zero."""
+        if _READING[quality] == _HIGH or point in self.beyond:
+            self.folded.add(point)
+        elif point in self.folded and _EVALUATED[quality]:
+            return BAD | Reason.DOUBTFUL
+        return quality
 
-    def take_one(self, read: Columns, at: int, now: int) -> None:
-        """Keep one reading: the same as `take` of one, without the cost of arrays."""
-        point = read.point[at]
-        self.values[point] = read.value[at]
-        self.qualities[point] = read.quality[at]
-        self.times[point] = read.time[at]
-        self.beyond[point] = read.beyond[at]
-        self.receiveds[point] = now
-        self.stale_due[point] = now + self._stale_ns[point]
+    def keep(self, channel: int, value: float, quality: int, time: int, now: int) -> None:
+        """Keep one judged reading of a point."""
+        if quality >= BAD and _EVALUATED[self.at_quality[channel]]:
+            self.lost[channel] = self.at_value[channel]
+        elif quality < BAD:
+            self.lost.pop(channel, None)
+        self.at_value[channel] = value
+        self.at_quality[channel] = quality
+        self.at_time[channel] = time
+        self.at_received[channel] = now
+        self._silent[channel] = False
+        self.stale_next = min(self.stale_next, now + int(self._stale_ns[channel]))
+
+    def settle(self, channel: int, *, open_: bool) -> None:
+        """The guard of a channel after its rows were judged; closed where every reading counts."""
+        low, high = _EMPTY
+        if open_:
+            low, high = guard(
+                self._table, channel, float(self.low[channel]), float(self.high[channel])
+            )
+        self.at_low[channel] = low
+        self.at_high[channel] = high
+        self._virgin[channel] = False
+
+    def unsettle(self, masked: NDArray[np.bool_]) -> None:
+        """After a restore: points with something to remember are judged one by one."""
+        table = self._table
+        busy = table.holds | table.live | (table.left != NEVER) | (table.off != 0)
+        self._virgin[table.channel[busy]] = False
+        self._virgin[: self._points][masked] = False
+        self._virgin[[*self.folded, *self.doubted]] = False
+
+    def as_operand(self, channels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(...) values as formulas take them: over-range +inf, under-range -inf, UNKNOWN NaN."""
+        kind = READING[self.qualities[channels]]
+        value = np.where(kind == Reading.EVALUATE, self.values[channels], np.nan)
+        value = np.where(kind == _HIGH, np.inf, value)
+        return np.where(kind == _LOW, -np.inf, value)
+
+    def operand(self, channel: int) -> float:
+        """The same for one channel."""
+        quality = self.at_quality[channel]
+        if _EVALUATED[quality]:
+            return float(self.at_value[channel])
+        kind = _READING[quality]
+        return float(np.inf if kind == _HIGH else -np.inf if kind == _LOW else np.nan)
+
+    # Silence -------------------------------------------------------------------------------
+
+    def next_stale(self, now: int) -> int:
+        """When the next point becomes stale; exact where that is not after `now`."""
+        if self.stale_next <= now:
+            due = self._dues()
+            self.stale_next = int(due.min()) if len(due) else NEVER
+        return self.stale_next
 
     def stale(self, due: int) -> list[int]:
         """Points whose bound is over, in order of index."""
-        found: list[int] = np.flatnonzero(self.stale_due <= due).tolist()
+        found: list[int] = np.flatnonzero(self._dues() <= due).tolist()
         return found
+
+    def _dues(self) -> NDArray[np.int64]:
+        seen = np.maximum(self.receiveds[: self._points], self._alive)
+        return np.where(self._silent, NEVER, seen + self._stale_ns)
 
     def lose(self, point: int) -> None:
         """A point became stale; when it was last received stays known."""
-        self.values[point] = np.nan
-        self.qualities[point] = BAD_STALE
-        self.beyond[point] = False
-        self.stale_due[point] = NEVER
+        if _EVALUATED[self.at_quality[point]]:
+            self.lost[point] = self.at_value[point]
+        self.at_value[point] = np.nan
+        self.at_quality[point] = BAD_STALE
+        self.beyond.pop(point, None)
+        self._silent[point] = True
 
-    def watch(self, points: list[int], now: int) -> None:
+    def watch(self, points: Sequence[int], now: int) -> None:
         """Give points their whole bound again."""
-        self.stale_due[points] = now + self._stale_ns[points]
+        if len(points):
+            self._alive[points] = now
+            self._silent[points] = False
+            self.stale_next = min(self.stale_next, now + int(self._stale_ns[points].min()))
 
-    def finite(self, point: int) -> float | None:
-        """The value of a point, None where there is none to show."""
-        value = float(self.values[point])
+    def alive(self, points: Sequence[int], now: int) -> None:
+        """A heartbeat that names their device keeps points that publish on change from stale."""
+        seen = [point for point in points if not self._silent[point]]
+        self._alive[seen] = now
+
+    def finite(self, channel: int) -> float | None:
+        """The value of a channel, None where there is none to show."""
+        value = float(self.values[channel])
         return value if np.isfinite(value) else None
+
+
+def _aligned(n: int) -> NDArray[np.float64]:
+    """(n, 8) zeros, each row one cache line."""
+    raw = np.zeros((n + 1) * 8)
+    skip = (-raw.ctypes.data % LINE) // 8
+    return raw[skip : skip + n * 8].reshape(n, 8)
+
+
+def _bounds(points: Sequence[Point], n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Between which values a reading needs no second look: measurable, and no sentinel."""
+    low, high = np.full(n, -np.inf), np.full(n, np.inf)
+    for p in points:
+        least, full = p.low - UNDER * p.span, p.low + OVER * p.span
+        below = [value for value, _ in p.sentinels if value <= p.low]
+        above = [value for value, _ in p.sentinels if value > p.low]
+        low[p.index] = max([least, *below])
+        high[p.index] = min([full, *above])
+    return low, high

@@ -10,6 +10,7 @@ own proposal, R recalled and not verified: shown, never active.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parkwatch.rules.fault import Fault
@@ -19,8 +20,8 @@ from parkwatch.rules.units import MOLAR_VOLUME_L, convert, round_down, round_up
 
 PROFILE = "gbt50493"
 __all__ = [
-    "GASES", "MOLAR_VOLUME_L", "PROFILE", "Cell", "Gas", "find", "limits_for", "round_down",
-    "set_points", "units", "upper_bound", "weaker",
+    "GASES", "MOLAR_VOLUME_L", "PROFILE", "Cell", "Gas", "effective", "find", "limits_for",
+    "misplaced", "round_down", "set_points", "step_of", "units", "upper_bound", "weaker",
 ]  # fmt: skip
 
 
@@ -141,12 +142,13 @@ _TABLE = (
     Gas("VOC", "挥发性有机物", "VOC (isobutylene)", "ppm", "ppm", 2000.0, 0.1,
         _b(56.11), _b(1.6)),
     Gas("O2", "氧气", "oxygen", "%vol", "%vol", 30.0, 0.1, Cell(32.0, _IEC, "B"),
-        al1=Cell(19.5, _O2_RULE, "A"), al2=Cell(18.0, "ParkWatch 18.0 %vol", "D")),
+        al1=Cell(19.5, _O2_RULE, "A"), al2=Cell(18.0, "ParkWatch (D): 18.0 %vol", "D")),
 )  # fmt: skip
 GASES: dict[str, Gas] = {gas.key: gas for gas in _TABLE}
 
 O2_LOW, O2_LOW_2, O2_HIGH, O2_DEADBAND = 19.5, 18.0, 23.5, 0.2
 LEL_DEADBAND, TOXIC_DEADBAND = 2.0, 0.1
+_STEP = 0.01  # Of a channel in a unit that the table gives no resolution for (%vol, LEL.m).
 _ON = (3 * SECOND_NS, SECOND_NS)
 _OFF = (10 * SECOND_NS, 30 * SECOND_NS)
 
@@ -209,41 +211,86 @@ def set_points(gas: Gas, unit: str, resolution: float) -> tuple[float, float]:
     return first, second
 
 
+def step_of(point: Point) -> float:
+    """The resolution of a gas channel in its own unit: declared, else the usual one of its gas."""
+    gas = GASES[point.gas]
+    usual = gas.resolution if point.unit in units(gas) else _STEP
+    return point.resolution or usual
+
+
+def effective(
+    point: Point, al1: float | None = None, al2: float | None = None
+) -> tuple[float, float]:
+    """Level 1 and level 2 as the engine compares them, in the point's unit.
+
+    Written values stand for the profile's. Both are rounded to a step of the channel on the safe
+    side (down, for oxygen up): what lies between two steps is never shown, so that the next step
+    would alarm late. Level 1 is at least one step before level 2, whichever of them was written.
+    Faults of `set_points` where a default is needed and cannot be had. An override above the bound
+    is taken as it is: whether a signature stands beside it is the configuration's to check.
+    """
+    gas, step = GASES[point.gas], step_of(point)
+    first, second = al1, al2
+    if first is None or second is None:
+        default = set_points(gas, point.unit, step)
+        first = default[0] if first is None else first
+        second = default[1] if second is None else second
+    if gas.key == "O2":
+        second = round_up(second, step)
+        return max(round_up(first, step), round(second + step, 9)), second
+    second = round_down(second, step)
+    return min(round_down(first, step), round(second - step, 9)), second
+
+
 def limits_for(
     point: Point, *, al1: float | None = None, al2: float | None = None, lift_yellow: bool = False
 ) -> list[Limit]:
     """The limits of a gas point; `al1`, `al2` (its unit) stand for the profile's where declared.
 
     On-delay 3 s and off-delay 10 s for level 1, 1 s and 30 s for level 2, which latches and votes
-    (domain.md section 4). Faults of `set_points` where a default is needed and cannot be had.
+    (domain.md section 4). Set points and faults as `effective` says; `misplaced` tells which of
+    them no value can reach.
     """
-    gas = GASES[point.gas]
-    resolution = point.resolution or gas.resolution
-    if al1 is None or al2 is None:
-        first, second = set_points(gas, point.unit, resolution)
-    else:
-        first, second = al1, al2
-    second = second if al2 is None else al2
+    gas, step = GASES[point.gas], step_of(point)
+    first, second = effective(point, al1, al2)
     yellow = Grade.ORANGE if lift_yellow else Grade.YELLOW
     if gas.key == "O2":
-        first = max(first, second) if al1 is None else al1
         return _oxygen(point, first, second, yellow)
-    first = min(first, second) if al1 is None else al1
-    step = LEL_DEADBAND if gas.unit == "%LEL" else max(TOXIC_DEADBAND * first, resolution)
+    usual = LEL_DEADBAND if point.unit == "%LEL" else TOXIC_DEADBAND * first
+    # At most half of a low set point, or it would end only below zero; never less than a step.
+    deadband = max(min(usual, first / 2), step)
     return [
-        _limit(point, ("gas", 1, "high"), first, yellow, step, gas.clause),
-        _limit(point, ("gas", 2, "high"), second, Grade.ORANGE, step, gas.clause),
+        _limit(point, ("gas", 1, "high"), first, yellow, deadband, gas.clause),
+        _limit(point, ("gas", 2, "high"), second, Grade.ORANGE, deadband, gas.clause),
     ]
+
+
+def misplaced(point: Point, limits: Sequence[Limit]) -> tuple[Limit, ...]:
+    """Limits on the point's own value that it can never reach, or never leave again."""
+    return tuple(
+        limit
+        for limit in limits
+        if limit.measure is None
+        and limit.point == point.index
+        and not (
+            point.low < limit.limit <= point.high and limit.limit - limit.deadband >= point.low
+            if limit.side == "high"
+            else point.low <= limit.limit < point.high
+            and limit.limit + limit.deadband <= point.high
+        )
+    )
 
 
 def _oxygen(point: Point, first: float, second: float, yellow: Grade) -> list[Limit]:
     levels = GASES["O2"].levels
     assert levels is not None
     low, low_2 = (cell.source for cell in levels)
+    step = step_of(point)
+    deadband, high = max(O2_DEADBAND, step), round_down(O2_HIGH, step)
     return [
-        _limit(point, ("low", 1, "low"), first, yellow, O2_DEADBAND, low),
-        _limit(point, ("low", 2, "low"), second, Grade.ORANGE, O2_DEADBAND, low_2),
-        _limit(point, ("high", 2, "high"), O2_HIGH, Grade.ORANGE, O2_DEADBAND, _O2_RULE),
+        _limit(point, ("low", 1, "low"), first, yellow, deadband, low),
+        _limit(point, ("low", 2, "low"), second, Grade.ORANGE, deadband, low_2),
+        _limit(point, ("high", 2, "high"), high, Grade.ORANGE, deadband, _O2_RULE),
     ]
 
 

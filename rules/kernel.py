@@ -1,7 +1,7 @@
-"""Truth of limit conditions: one meaning, a vector path and a scalar path over the same columns.
+"""Truth of conditions, and the guard of a channel: between which values nothing can change.
 
-The vector path only says which readings change something; what they change is then done for one
-reading after the other, in their order, by the scalar path.
+One meaning, in one place: `truth` judges one row. The vector path holds a batch against the guards
+and says which readings change nothing; only the others reach `truth`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from parkwatch.rules.compile import FALSE, TRUE, UNKNOWN, Table
 from parkwatch.rules.quality import BAD, READING, REASON_MASK, STATUS_MASK, Reading, Reason
 
-SCALAR_MAX = 12
-"""Readings up to which the scalar path is cheaper than numpy's fixed cost (measured)."""
 EVALUATE = 3
 """Code beside FALSE, TRUE, UNKNOWN in the two tables below: the value decides."""
 
@@ -42,54 +40,72 @@ _HIGH = [_code(q, Reading.HIGH) for q in range(256)]
 _LOW = [_code(q, Reading.LOW) for q in range(256)]
 _BLIND = [code == UNKNOWN for code in _HIGH]
 _FAULTY = [blind and q & REASON_MASK not in _PLANNED for q, blind in enumerate(_BLIND)]
-_HIGH_CODES, _LOW_CODES = np.array(_HIGH, dtype=np.int8), np.array(_LOW, dtype=np.int8)
 BLIND: NDArray[np.bool_] = np.array(_BLIND, dtype=np.bool_)
 """(256,) whether a detector with this quality byte is no witness of a high condition."""
 FAULTY: NDArray[np.bool_] = np.array(_FAULTY, dtype=np.bool_)
 """(256,) whether the channel is at fault: blind, and nobody said that it would be."""
+EVALUATED: NDArray[np.bool_] = READING == Reading.EVALUATE
+"""(256,) whether the value decides."""
+IS_BLIND, IS_FAULTY = tuple(_BLIND), tuple(_FAULTY)
 
 
-def truths(
-    table: Table, rows: NDArray[np.int64], value: NDArray[np.float64], quality: NDArray[np.uint8]
-) -> NDArray[np.int8]:
-    """(r,) truth of rows; `value` and `quality` of each row's point, both (r,).
+def truth(table: Table, row: int, value: float, quality: int, *, least: bool = False) -> int:
+    """Truth of one row for a value and quality byte of its channel.
 
     High: `>=`, low: `<=` (reached or exceeded, GB 12358-2024). A condition that holds stays TRUE
     until the value is at limit minus (plus) deadband. NaN is UNKNOWN, tested before comparing.
+    `least`: the value is a lower bound, so that it can reach a high limit but never clear one.
     """
-    nan = np.isnan(value)
-    worse = table.sign[rows] * np.where(nan, 0.0, value)
-    true = (worse >= table.limit[rows]) | (table.holds[rows] & (worse > table.release[rows]))
-    code = np.where(table.high[rows], _HIGH_CODES[quality], _LOW_CODES[quality])
-    judged = np.where(nan, UNKNOWN, true)
-    known = np.where(code == EVALUATE, judged, code)
-    return np.where(table.fault[rows], FAULTY[quality], known).astype(np.int8)
-
-
-def truth(table: Table, row: int, value: float, quality: int) -> int:
-    """The same for one row."""
-    if table.fault[row]:
+    at = table.at
+    if at.fault[row]:
         return TRUE if _FAULTY[quality] else FALSE
-    code = _HIGH[quality] if table.high[row] else _LOW[quality]
+    if at.off[row]:
+        return FALSE
+    code = _HIGH[quality] if at.high[row] else _LOW[quality]
     if code != EVALUATE:
         return code
     if math.isnan(value):
         return UNKNOWN
-    worse = value if table.high[row] else -value
-    if worse >= table.limit[row] or (table.holds[row] and worse > table.release[row]):
+    limit, release = at.limit[row], at.release[row]
+    if at.high[row]:
+        true = value >= limit or (at.holds[row] and value > release)
+    else:
+        true = value <= limit or (at.holds[row] and value < release)
+    if true:
         return TRUE
-    return FALSE
+    return UNKNOWN if least else FALSE
 
 
-def changing(
-    table: Table,
-    points: NDArray[np.int32],
-    value: NDArray[np.float64],
-    quality: NDArray[np.uint8],
-) -> NDArray[np.bool_]:
-    """(n,) which of n readings, no point twice, change the truth of a row of their point."""
-    rows, firsts = table.rows_of(points)
-    counts = table.begin[points + 1] - table.begin[points]
-    found = truths(table, rows, np.repeat(value, counts), np.repeat(quality, counts))
-    changed: NDArray[np.bool_] = np.logical_or.reduceat(found != table.truth[rows], firsts)
-    return changed
+def guard(table: Table, channel: int, low: float, high: float) -> tuple[float, float]:
+    """The open interval in which every row of a channel keeps its truth, inside (low, high).
+
+    Empty, as (inf, -inf), where a row is UNKNOWN: then every reading is judged.
+    """
+    at = table.at
+    for row in table.span[channel]:
+        state = at.truth[row]
+        if state == UNKNOWN:
+            return math.inf, -math.inf
+        if at.fault[row] or at.off[row]:
+            continue
+        high_side = at.high[row]
+        if state == TRUE:
+            if high_side:
+                low = max(low, at.release[row])
+            else:
+                high = min(high, at.release[row])
+        elif high_side:
+            high = min(high, at.limit[row])
+        else:
+            low = max(low, at.limit[row])
+    return low, high
+
+
+def rest(table: Table, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(channels, 2) the guards with every row FALSE, inside (channels,) `low` and `high`."""
+    limits = ~table.fault
+    low, high = low.copy(), high.copy()
+    for side, into, pick in ((table.high, high, np.minimum), (~table.high, low, np.maximum)):
+        rows = np.flatnonzero(limits & side)
+        pick.at(into, table.channel[rows], table.limit[rows])
+    return np.stack([low, high], axis=1)

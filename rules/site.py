@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from parkwatch.rules.grade import Grade
+from parkwatch.rules.measure import Formula, Measure
 
 SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """`id` is `ENTERPRISE/ZONE`. `risk` is for display and changes no grade."""
+    """`id` is `ENTERPRISE/ZONE`. `risk` is for display and changes no grade.
+
+    `alone_until`: up to then (engine time, ns) a signed override lets a single level 2 without a
+    second witness stay orange.
+    """
 
     id: str
     enterprise: str
@@ -20,6 +25,7 @@ class Zone:
     chain: str = "default"
     risk: str = "blue"
     lift_yellow: bool = False
+    alone_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,12 @@ class Point:
 
     `gas` is a key of the gas table or empty; `kind` says what else it is (`level`, `pressure`,
     `state`, ...). `low` and `high` are the ends of the range in `unit`. `stale_ns`: no reading
-    for so long makes the point stale. `armed`: `armed`, `provisional` or `unarmed`.
+    for so long makes the point stale. `armed`: `armed`, `provisional` or `unarmed`. `head`: the
+    physical detector (points of one head are one voter), empty: the point itself. `folds`: a
+    catalytic sensor, whose low value means nothing after over-range. `sentinels`: values that are
+    no measurement, each with the quality byte that it stands for. `scan_ns`: how far apart two
+    readings are, the uncertainty of a first-out. `on_change`: published on change only; a fresh
+    heartbeat that names the device keeps it from stale.
     """
 
     id: str
@@ -60,6 +71,11 @@ class Point:
     resolution: float = 0.0
     stale_ns: int = 10 * SECOND_NS
     armed: str = "provisional"
+    head: str = ""
+    folds: bool = False
+    sentinels: tuple[tuple[float, int], ...] = ()
+    scan_ns: int = SECOND_NS
+    on_change: bool = False
 
     @property
     def span(self) -> float:
@@ -73,6 +89,14 @@ class Limit:
     `side` is `high` (value >= limit) or `low` (value <= limit); `deadband` >= 0, in the point's
     unit, acts on return only. `latch`: the alarm latches once this level was reached.
     `clause` names the source of the set point. `votes`: this level counts for the zone's vote.
+
+    `point` owns the alarm; `measure` is compared, by default the point's own value; `kind` names
+    it for people (`limit`, `rate`, `trend`, `deviation`, ...). `alarm`: the alarm's id where it is
+    not `POINT:GROUP` (zone rules: `ZONE:RULE`, then `point` is -1). `enable`: FALSE makes the
+    condition FALSE, UNKNOWN leaves it as if enabled. `yields`: it ends when a limit alarm of its
+    point starts. `shadow`: it only says what it would have raised. `first_out`: the group whose
+    first trip is kept. `until` (engine time, ns): a signed override lets the limit lie beyond the
+    legal `bound`; from then on the bound counts.
     """
 
     point: int
@@ -87,6 +111,16 @@ class Limit:
     latch: bool = False
     votes: bool = False
     clause: str = ""
+    measure: Measure | None = None
+    kind: str = "limit"
+    alarm: str = ""
+    enable: Formula | None = None
+    yields: bool = False
+    shadow: bool = False
+    first_out: str = ""
+    name: str = ""
+    until: int = 0
+    bound: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

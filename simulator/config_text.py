@@ -23,6 +23,8 @@ from parkwatch.simulator.layout import (
 
 MQTT_USER = "parkwatch"
 PASSWORD_BYTES = 9
+COMBUSTIBLE = frozenset({"CH4", "C3H8", "C2H4", "H2", "GASOLINE"})
+"""Gases of which a channel has to say what sensor reads them."""
 SCRIPTED = "zhangwei"
 """Who the scripted person logs in as: a shift lead, as the demo's browser is."""
 
@@ -181,11 +183,13 @@ def _point(signal: Signal) -> dict[str, object]:
         keys["id"] = signal.id
     keys["zone"] = signal.zone
     keys |= {"gas": signal.gas} if signal.gas else {"kind": signal.kind}
+    if signal.gas in COMBUSTIBLE:
+        keys["sensor"] = "ir"
     if signal.unit:
         keys["unit"] = signal.unit
     if signal.reg:
         keys["reg"] = signal.reg
-        if signal.type != "u16":
+        if signal.type != "u16" or signal.gas:
             keys["type"] = signal.type
         if signal.scale != 1:
             keys["scale"] = signal.scale

@@ -37,6 +37,7 @@ from parkwatch.drivers import modbus
 from parkwatch.drivers.mqtt import MqttSource
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.quality import reason_name, status_name
+from parkwatch.rules.state import readable
 from parkwatch.rules.transition import Transition
 
 log = logging.getLogger("parkwatch.app")
@@ -108,7 +109,8 @@ class App:
     def _restore(self) -> None:
         """Alarm state is what the journal says: the newest snapshot and the fold of the tail."""
         row = self._db.execute("SELECT seq, body FROM snapshot WHERE name = 'engine'").fetchone()
-        since, snapshot = (row[0], json.loads(row[1])) if row is not None else (0, None)
+        # A snapshot of another version only shortened the fold: then the whole journal is folded.
+        since, snapshot = row if row is not None and readable(row[1]) else (0, None)
         tail = [
             Transition.from_body(record.body)
             for record in records(self._db, since=since, kinds=["transition"])
@@ -119,7 +121,7 @@ class App:
 
     def _memory(self) -> dict[str, bytes]:
         gateways = {source.name: source.snapshot() for source in self._mqtt}
-        return {"engine": as_json(self.engine.snapshot()), "gateways": as_json(gateways)}
+        return {"engine": self.engine.snapshot(), "gateways": as_json(gateways)}
 
     # Life ----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from parkwatch.daemon.pipeline.pipeline import Pipeline
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.transition import Command
 
+EXTRA = ("console", "seconds", "value", "instrument", "at")
 RECORD_KINDS = ("login", "report", "command")
 
 
@@ -86,7 +87,7 @@ class Desk:
                 f"命令不完整 command is not whole: {error}",
                 "补全字段 give all its fields",
             ) from error
-        extra = {key: request.get(key) for key in ("console", "seconds")}
+        extra = {key: request.get(key) for key in EXTRA}
         answer = await self._pipeline.ask(command, extra)
         if answer["ok"]:
             return _ok({"item": self.item(command.alarm)})
@@ -96,6 +97,8 @@ class Desk:
         resolved, site = self._resolved, self._resolved.site
         limits: dict[int, list[dict[str, Any]]] = {}
         for limit in site.limits:
+            if limit.measure is not None or limit.shadow:
+                continue  # No line in the chart of the point's own value.
             limits.setdefault(limit.point, []).append(
                 {
                     "group": limit.group,

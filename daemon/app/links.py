@@ -32,6 +32,11 @@ class LinkAlarms:
 
     def react(self, event: DriverEvent) -> tuple[Sequence[Entry], Sequence[Transition]]:
         """The record and the transitions of one event; the end of what was not there is none."""
+        if event.kind == "alive":
+            owner = event.source.partition("/")[0]
+            for name in event.text.split():
+                self._engine.heartbeat(f"{owner}/{name}", event.at)
+            return (), ()
         ended = event.kind.removesuffix("_over")
         if ended != event.kind and not self._engine.alarm(f"{event.source}:{ended}"):
             return (), ()

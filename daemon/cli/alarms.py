@@ -35,6 +35,14 @@ def _when(nanoseconds: str) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone(LOCAL).strftime("%m-%d %H:%M:%S")
 
 
+def _clock(nanoseconds: int) -> str:
+    """A time within a cause; one that no clock shows stays a number."""
+    try:
+        return _when(str(nanoseconds))
+    except (ValueError, OverflowError, OSError):
+        return str(nanoseconds)
+
+
 def list_alarms(options: argparse.Namespace) -> int:
     """All alarms that are not normal, most urgent first."""
     data = ask(options, "alarms")
@@ -79,12 +87,31 @@ def act(options: argparse.Namespace) -> int:
 
 
 def why(options: argparse.Namespace) -> int:
-    """Which sample, limit and timer raised it."""
-    cause = _alarm(options)["cause"]
+    """Which sample, limit and timer raised it: one line, then every input."""
+    from parkwatch.rules import why as words  # noqa: PLC0415 - the others need no words
+
+    item = _alarm(options)
+    langs = ("zh", "en")
+    told = {"alarm": item["id"], "clock": _clock}
+    line = {lang: words.line(item["cause"], lang, **told) for lang in langs}
+    zh, en = (words.table(item["cause"], lang, **told) for lang in langs)
+    rows = list(zip(zh, en, strict=True))
     if options.json:
-        output.document(ok=True, data=cause)
+        inputs = [
+            {"key": a.key, "label": {"zh": a.label, "en": b.label},
+             "value": {"zh": a.text, "en": b.text}}
+            for a, b in rows
+        ]  # fmt: skip
+        shown = ("id", "occurrence", "version", "grade", "state", "cause")
+        data = {"line": line, "inputs": inputs, **{key: item[key] for key in shown}}
+        output.document(ok=True, data=data)
         return 0
-    output.table(("输入", "值"), [(k, str(v)) for k, v in cause.items()])
+    print(f"{output.SHAPES[item['grade']]} {output.STATES[item['state']]}  {item['id']}")
+    print(f"{line['zh']}\n{line['en']}\n")
+    output.table(
+        ("输入 input", "中文", "English"),
+        [(f"{a.label} {b.label}", a.text, b.text) for a, b in rows],
+    )
     return 0
 
 

@@ -101,7 +101,7 @@ def parser() -> Parser:
 
 
 def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
-    """Commands that ask the running daemon."""
+    """Commands that ask the running daemon, then those of rules."""
     points = group("points", "点位 points")
     add(points, "list", "alarms.list_points", "所有点位 all points").set_defaults(id="")
     add(points, "show", "alarms.list_points", "一个点位 one point").add_argument("id")
@@ -111,6 +111,23 @@ def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None
                          ("reset", "复位 reset")):  # fmt: skip
         _action(add(alarms, action, "alarms.act", what), action)
     add(alarms, "why", "alarms.why", "为何报警 why").add_argument("id")
+    _rules(add, group)
+
+
+def _rules(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
+    """Commands that try rules before they guard anything."""
+    rules = group("rules", "规则 rules")
+    sub = add(rules, "test", "rules.test", "规则测试 run a file of rule tests")
+    sub.add_argument("file", type=Path, metavar="FILE", help="测试文件 the tests (TOML)")
+    sub.add_argument("--junit", type=Path, metavar="XML", help="写 JUnit write a report")
+    sub.add_argument("--coverage-min", type=_percent, default=0, metavar="N",
+                     help="覆盖低于 N %% 则失败 fail below")  # fmt: skip
+    sub.add_argument("--run", default="", metavar="RE", help="只跑名称匹配的 only names like RE")
+    sub = add(rules, "replay", "replays.run", "历史回放,新旧对比 old and new rules on history")
+    sub.add_argument("--new", type=Path, required=True, metavar="PARK", help="新配置 the new one")
+    for name, dest, what in (("--from", "since", "起 from"), ("--to", "until", "止 before")):
+        sub.add_argument(name, dest=dest, default="", metavar="T",
+                         help=f"{what}: 2026-11-01[T08:00] | ns")  # fmt: skip
 
 
 def _common(onto: Parser | None = None) -> Parser:
@@ -144,6 +161,10 @@ def _int64(text: str) -> int:
 
 def _rows(text: str) -> int:
     return _whole(text, 1, ROWS_MAX)
+
+
+def _percent(text: str) -> int:
+    return _whole(text, 0, 100)
 
 
 def _whole(text: str, least: int, most: int) -> int:

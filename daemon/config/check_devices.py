@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from parkwatch.daemon.config import check_points
+from parkwatch.daemon.config import check_points, check_rules
 from parkwatch.daemon.config.address import wire_address
 from parkwatch.daemon.config.finding import UNSAFE, At, Context, Finding, missing, unknown
-from parkwatch.daemon.config.model import DeviceTable, PointTable
-from parkwatch.daemon.config.names import PART, part_of
+from parkwatch.daemon.config.model import DeviceTable
+from parkwatch.daemon.config.names import PART
+from parkwatch.daemon.config.resolve_points import point_id
 from parkwatch.daemon.config.template import root
 from parkwatch.daemon.config.words import both
 
@@ -17,11 +18,6 @@ _MODBUS_ONLY = ("host",)
 _MQTT_ONLY = ("broker", "gateway")
 _WORDS = {"u32": 2, "s32": 2, "f32": 2}
 _LOCAL = ("127.0.0.1", "::1", "localhost")
-
-
-def point_id(point: PointTable) -> str:
-    """The last part of a point's id: declared, or the tag NFKC lower-cased."""
-    return point.id or part_of(point.tag)
 
 
 def findings(context: Context) -> Iterator[Finding]:
@@ -37,7 +33,7 @@ def findings(context: Context) -> Iterator[Finding]:
         yield from _registers(context, device, at)
         for index, point in enumerate(device.points):
             yield from check_points.findings(context, device, point, (*at, "points", index))
-    yield from check_points.rules(context)
+    yield from check_rules.findings(context)
     yield from _keys(context)
 
 

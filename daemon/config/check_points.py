@@ -1,21 +1,33 @@
-"""One point: its zone, gas, unit, range and set points; and the [[rule]] limits."""
+"""One point: its zone, gas, unit, range, sensor and set points."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
+from parkwatch.daemon.config.address import wire_address
+from parkwatch.daemon.config.fields import duration_ns
 from parkwatch.daemon.config.finding import UNSAFE, At, Context, Finding, missing, nearest, unknown
-from parkwatch.daemon.config.model import DeviceTable, PointTable, RuleTable
-from parkwatch.daemon.config.names import part_of, plain
+from parkwatch.daemon.config.model import DeviceTable, PointTable
+from parkwatch.daemon.config.names import plain
+from parkwatch.daemon.config.resolve_points import (
+    STALE_NS_MAX,
+    gas_limits,
+    range_of,
+    resolution_of,
+    row_of,
+    set_points,
+    unit_of,
+    watched_closely,
+)
+from parkwatch.daemon.config.template import root
 from parkwatch.daemon.config.words import both
 from parkwatch.rules import gas as gases
+from parkwatch.rules.fault import Fault
 from parkwatch.rules.gas import Gas
 from parkwatch.rules.site import Limit, Point
 
 KINDS = ("level", "pressure", "temperature", "flow", "state", "heartbeat", "speed", "other")
 LEL_WOLF = 5.0
-_OXYGEN_FIRST = 19.5
 
 
 def findings(
@@ -42,8 +54,11 @@ def findings(
             UNSAFE,
             both("写成 [下限, 上限]", "write [low, high]"),
         )
+    yield from _sentinels(point, path)
+    yield from _silence(context, device, point, path)
     if point.gas is not None:
         yield from _gas(point, path)
+        yield from _undeclared(context, device, point, path)
 
 
 def _has_range(point: PointTable) -> bool:
@@ -71,20 +86,107 @@ def _nature(point: PointTable, path: At) -> Iterator[Finding]:
             UNSAFE,
             nearest(point.kind, KINDS) or " | ".join(KINDS),
         )
-    for key in ("al1", "al2"):
+    for key in ("al1", "al2", "sensor"):
         if point.gas is None and getattr(point, key) is not None:
             yield Finding(
                 "CFG-125",
                 (*path, key),
                 both(f"{key} 只用于气体点", f"{key} is for gas points"),
                 UNSAFE,
-                both("用 [[rule]] 写限值", "write limits as [[rule]]"),
+                both("删除;限值用 [[rule]] 写", "remove it; limits are written as [[rule]]"),
             )
+
+
+def _sentinels(point: PointTable, path: At) -> Iterator[Finding]:
+    """A value that may be a measurement can be nothing else."""
+    low, high = range_of(point)
+    seen: set[float] = set()
+    for text in point.sentinel:
+        value = float(text)
+        if low <= value <= high or value in seen:
+            inside = both(f"在量程 {low:g}-{high:g} 内", f"lies in the range {low:g} to {high:g}")
+            again = both("已声明过", "is declared twice")
+            yield Finding(
+                "CFG-139",
+                (*path, "sentinel", text),
+                f"{text} {again if value in seen else inside}",
+                both("测量值会被当作故障码", "a measurement would be taken for a code"),
+                both("只写量程之外的值,各一次", "write values outside the range, each once"),
+            )
+        seen.add(value)
+
+
+def _silence(
+    context: Context, device: DeviceTable, point: PointTable, path: At
+) -> Iterator[Finding]:
+    """How often it is read or sent, against the silence after which it is stale."""
+    shipped = root(context.config, device)
+    if shipped is None:
+        return
+    if point.expect_every is not None and shipped.wire != "mqtt":
+        yield Finding(
+            "CFG-125",
+            (*path, "expect_every"),
+            both("expect_every 只用于 MQTT 设备", "expect_every is for devices on MQTT"),
+            both("Modbus 按 scan 读取", "Modbus is read every scan"),
+            both("删除,或改 scan", "remove it, or change scan"),
+        )
+        return
+    every = point.expect_every or device.scan
+    if watched_closely(point, shipped.kind) and 2 * duration_ns(every) > STALE_NS_MAX:
+        yield Finding(
+            "LINT-035",
+            (*path, "expect_every"),
+            both(f"每 {every} 一次,60 s 无读数即算失联", f"every {every}, but stale after 60 s"),
+            both("漏一次就报失联", "one reading missed and it is lost"),
+            both("至少每 20 s 读取或发送一次", "read or send it every 20 s or faster"),
+            "warning",
+        )
+
+
+def _undeclared(
+    context: Context, device: DeviceTable, point: PointTable, path: At
+) -> Iterator[Finding]:
+    """What is assumed of a detector where its declaration decides about safety."""
+    shipped = root(context.config, device)
+    word = shipped is not None and shipped.wire == "modbus" and _is_word(point)
+    if word and point.type is None and point.signal is None:
+        yield Finding(
+            "LINT-032",
+            (*path, "type"),
+            both("未写 type,按无符号读取", "unsigned is assumed"),
+            both(
+                "零点负漂的传感器会读成接近 65536",
+                "a sensor that drifts below zero reads near 65536",
+            ),
+            both('写 type = "u16" 或 "s16"', 'write type = "u16" or "s16"'),
+            "warning",
+        )
+    if point.sensor is None and row_of(point) is not None and unit_of(point) == "%LEL":
+        yield Finding(
+            "LINT-033",
+            (*path, "sensor"),
+            both("未写 sensor,按催化燃烧处理", "a catalytic sensor is assumed"),
+            both(
+                "催化探头超量程后的低读数不可信,将保持报警",
+                "after over-range a low value of one is not believed: its alarm is held",
+            ),
+            both('写 sensor = "catalytic" 或 "ir"', 'write sensor = "catalytic" or "ir"'),
+            "warning",
+        )
+
+
+def _is_word(point: PointTable) -> bool:
+    """Whether it is read from a register of 16 bits."""
+    try:
+        return point.reg is not None and wire_address(point.reg)[0] > 2
+    except ValueError:
+        return False
 
 
 def _gas(point: PointTable, path: At) -> Iterator[Finding]:
     assert point.gas is not None
-    row = gases.find(plain(point.gas))
+    row = row_of(point)
     if row is None:
         yield Finding(
             "CFG-116",
@@ -94,7 +196,7 @@ def _gas(point: PointTable, path: At) -> Iterator[Finding]:
             nearest(plain(point.gas).upper(), gases.GASES) or " | ".join(gases.GASES),
         )
         return
-    unit = plain(point.unit or row.unit)
+    unit = unit_of(point)
     allowed = gases.units(row)
     if unit not in allowed:
         near = nearest(unit, allowed)
@@ -115,13 +217,13 @@ def _gas(point: PointTable, path: At) -> Iterator[Finding]:
 
 
 def _set_points(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
-    unit = plain(point.unit or row.unit)
+    unit, resolution = unit_of(point), resolution_of(point)
     beyond = False
     for level, key in ((1, "al1"), (2, "al2")):
         value = getattr(point, key)
         bound = gases.upper_bound(row, level, unit)
         if value is not None and not 0 < value <= bound:
-            safe = gases.round_down(bound, point.resolution or row.resolution)
+            safe = gases.round_down(bound, resolution)
             yield Finding(
                 "CFG-120",
                 (*path, key),
@@ -135,8 +237,15 @@ def _set_points(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
             beyond = True
     if beyond:
         return
-    first, second = gases.set_points(row, unit, point.resolution or row.resolution)
-    al1, al2 = point.al1 or first, point.al2 or second
+    al1, al2 = set_points(_channel(point, row), point)
+    if al1 is None or al2 is None:
+        try:
+            first, second = gases.set_points(row, unit, resolution)
+        except Fault as fault:
+            key = "al1" if al1 is None else "al2"
+            yield Finding("CFG-134", (*path, key), fault.what, UNSAFE, fault.remedy)
+            return
+        al1, al2 = first if al1 is None else al1, second if al2 is None else al2
     if al1 >= al2 > 0:
         yield Finding(
             "CFG-121",
@@ -158,13 +267,19 @@ def _set_points(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
 
 def _oxygen(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
     """For low limits a higher set point is the stricter one; level 2 lies below level 1."""
-    al1 = gases.O2_LOW if point.al1 is None else point.al1
-    al2 = gases.O2_LOW_2 if point.al2 is None else point.al2
-    if not _OXYGEN_FIRST <= al1 < gases.O2_HIGH:
+    own1, own2 = set_points(_channel(point, row), point)
+    first, second = gases.set_points(row, row.unit, resolution_of(point))
+    al1, al2 = first if own1 is None else own1, second if own2 is None else own2
+    weak = point.al1 is not None and point.al1 < gases.O2_LOW
+    if weak or al1 >= gases.O2_HIGH:
+        shown = al1 if point.al1 is None else point.al1
         yield Finding(
             "CFG-120",
             (*path, "al1"),
-            both(f"缺氧一级 {al1:g} 低于 19.5", f"first stage {al1:g} is weaker than 19.5 %vol"),
+            both(
+                f"缺氧一级 {shown:g} 不在 19.5 至 23.5 之间",
+                f"first stage {shown:g} is not within 19.5 and 23.5 %vol",
+            ),
             row.clause,
             both("不低于 19.5", "at least 19.5"),
         )
@@ -180,8 +295,8 @@ def _oxygen(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
 
 def _reachable(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
     """A set point beyond the range, or lost in the resolution, would never or always alarm."""
-    low, high = point.range or (0.0, row.high)
-    for limit in _limits(point, row, low, high):
+    low, high = range_of(point)
+    for limit in _limits(point, row):
         if not low < limit.limit <= high:
             key = "resolution" if limit.limit <= 0 else "range"
             yield Finding(
@@ -197,71 +312,12 @@ def _reachable(point: PointTable, row: Gas, path: At) -> Iterator[Finding]:
             return
 
 
-def _limits(point: PointTable, row: Gas, low: float, high: float) -> Sequence[Limit]:
-    unit = plain(point.unit or row.unit)
-    resolution = point.resolution or row.resolution
-    channel = Point("", 0, point.tag, "", "", "", unit, row.key, "", low, high, resolution)
-    return gases.limits_for(channel, al1=point.al1, al2=point.al2)
+def _limits(point: PointTable, row: Gas) -> Sequence[Limit]:
+    return gas_limits(_channel(point, row), point)
 
 
-def rules(context: Context) -> Iterator[Finding]:
-    """What is wrong with the [[rule]] tables."""
-    points: dict[str, tuple[PointTable, DeviceTable]] = {
-        f"{device.enterprise}/{device.id}/{point.id or part_of(point.tag)}": (point, device)
-        for device in context.devices
-        for point in device.points
-    }
-    levels: dict[tuple[str, str], dict[int, RuleTable]] = {}
-    for number, rule in enumerate(context.config.rule):
-        at = ("rule", number)
-        if rule.point not in points:
-            if rule.point.rpartition("/")[0] not in context.doubtful:
-                known = dataclasses.replace(context, names={"point": frozenset(points)})
-                yield unknown(known, (*at, "point"), rule.point, "point")
-            continue
-        own = levels.setdefault((rule.point, rule.group), {})
-        yield from _rule(points[rule.point][0], rule, own, at)
-        own.setdefault(rule.level, rule)
-
-
-def _rule(
-    point: PointTable, rule: RuleTable, own: dict[int, RuleTable], at: At
-) -> Iterator[Finding]:
-    if point.gas is not None and gases.find(plain(point.gas)) is gases.GASES["O2"]:
-        yield Finding(
-            "CFG-124",
-            (*at, "group"),
-            both("氧气的限值来自气体表", "oxygen's limits come from the gas table"),
-            both("同组同级只能有一个限值", "a level of a group has one limit"),
-            both("用 al1、al2", "use al1, al2"),
-        )
-        return
-    if rule.level in own:
-        yield Finding(
-            "CFG-124",
-            (*at, "level"),
-            both(f"{rule.group} 组 {rule.level} 级重复", f"{rule.group} level {rule.level} twice"),
-            both("同组同级只能有一个限值", "a level of a group has one limit"),
-            both("改级别或删除", "change the level or remove it"),
-        )
-    side = rule.side or ("low" if rule.group == "low" else "high")
-    sign = -1.0 if side == "low" else 1.0
-    for level, other in own.items():
-        if rule.group != "state" and sign * (rule.limit - other.limit) * (rule.level - level) < 0:
-            yield Finding(
-                "CFG-123",
-                (*at, "limit"),
-                both(f"与 {level} 级限值次序颠倒", f"in the wrong order with level {level}"),
-                both("较高级别须离正常更远", "a higher level lies further from normal"),
-                both("核对两级限值", "check both limits"),
-            )
-    low, high = point.range or ((0.0, 1.0) if point.kind == "state" else (0.0, 65535.0))
-    if not low <= rule.limit <= high:
-        yield Finding(
-            "CFG-122",
-            (*at, "limit"),
-            both(f"限值 {rule.limit:g} 不在量程 {low:g}-{high:g} 内",
-                 f"{rule.limit:g} is outside the range {low:g} to {high:g}"),
-            both("它永远不会报警", "it would never alarm"),
-            both("核对量程与单位", "check range and unit"),
-        )  # fmt: skip
+def _channel(point: PointTable, row: Gas) -> Point:
+    """As much of the point as its set points hang on."""
+    low, high = range_of(point)
+    unit, resolution = unit_of(point), resolution_of(point)
+    return Point("", 0, point.tag, "", "", "", unit, row.key, "", low, high, resolution)

@@ -33,18 +33,24 @@ class Context:
     `devices` have their templates filled in, in the order of `config.device`. `names`: the ids
     that each table declares, those of entries included that are wrong themselves: one mistake is
     not reported twice. `doubtful`: full ids of devices of which some point's id is not known.
+    `touched`: paths at which what was malformed gave way to something harmless.
     """
 
     config: Config
     devices: tuple[DeviceTable, ...]
     names: Mapping[str, frozenset[str]]
     doubtful: frozenset[str]
+    touched: frozenset[At]
     base: Path
     env: Mapping[str, str]
 
     def declares(self, table: str, name: str) -> bool:
         """Whether the file has this entry in this table."""
         return name in self.names.get(table, frozenset())
+
+    def whole(self, *path: str | int) -> bool:
+        """Whether nothing at or below a path had to be repaired: it says what the file says."""
+        return not any(each[: len(path)] == path for each in self.touched)
 
 
 def unknown(context: Context, path: At, name: str, table: str) -> Finding:

@@ -14,6 +14,7 @@ from parkwatch.daemon.config.finding import At, Context, Finding
 from parkwatch.daemon.config.model import Config
 from parkwatch.daemon.config.refusals import refusal
 from parkwatch.daemon.config.repair import hides, repaired
+from parkwatch.daemon.config.rule_tables import references
 from parkwatch.daemon.config.sources import Source, Written, merge, read
 from parkwatch.daemon.config.template import effective
 from parkwatch.rules.fault import Problem
@@ -80,6 +81,7 @@ def _checked(
         tuple(effective(usable)),
         {key: frozenset(value) for key, value in raw.items() if isinstance(value, dict)},
         _doubtful(usable, touched),
+        touched,
         base,
         env,
     )
@@ -93,7 +95,8 @@ def _doubtful(config: Config, touched: frozenset[At]) -> frozenset[str]:
     own = [path for path in touched if path[0] == "device"]
     some = {known[int(path[1])] for path in own if len(path) > 1 and _unnamed(path[2:])}
     if any(len(path) < 3 or path[2] in ("id", "enterprise") for path in own):
-        some |= {rule.point.rpartition("/")[0] for rule in config.rule} - set(known)
+        named = {point for rule in config.rule for _, point in references(rule)}
+        some |= {point.rpartition("/")[0] for point in named} - set(known)
     return frozenset(some)
 
 

@@ -2,77 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 
-from parkwatch.daemon.config.names import checked_name
-from parkwatch.daemon.config.words import both
+from parkwatch.daemon.config.fields import (
+    STRICT,
+    Every,
+    GradeName,
+    Host,
+    Id,
+    Later,
+    Name,
+    NumberKey,
+    Port,
+    Scan,
+    Secret,
+    Timeout,
+    zone_name,
+)
+from parkwatch.daemon.config.rule_tables import RuleTable
 
-_UNITS_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
-HOUR_NS = _UNITS_NS["h"]
-
-
-def duration_ns(text: str) -> int:
-    """Nanoseconds of a duration as written; ValueError for anything else.
-
-    >>> duration_ns("1.5s")
-    1500000000
-    """
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ValueError(text)
-    return round(float(found[1]) * _UNITS_NS[found[2]])
-
-
-def _within(least_ns: int, most_ns: int, span: str) -> Any:
-    def check(text: str) -> str:
-        try:
-            good = least_ns <= duration_ns(text) <= most_ns
-        except ValueError:
-            good = False
-        if not good:
-            fault = both(f'须为 {span} 的时长,如 "3s"', f'must be a duration of {span}, as "3s"')
-            raise PydanticCustomError("duration", "{fault}", {"fault": fault})
-        return text
-
-    return AfterValidator(check)
-
-
-def _zone_name(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        fault = both("不是已知时区", "is no known time zone")
-        raise PydanticCustomError("zone_name", "{fault}", {"fault": fault}) from error
-    return name
-
-
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Name = Annotated[str, AfterValidator(checked_name)]
-Delay = Annotated[str, _within(0, 24 * HOUR_NS, "0s-24h")]
-Later = Annotated[str, _within(1, 24 * HOUR_NS, "1ms-24h")]
-Scan = Annotated[str, _within(50_000_000, HOUR_NS, "50ms-1h")]
-Timeout = Annotated[str, _within(10_000_000, 60_000_000_000, "10ms-60s")]
-Secret = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,253}$")]
-GradeName = Literal["red", "orange", "yellow", "blue"]
+SensorName = Literal["catalytic", "ir", "ec", "pid", "semiconductor", "other"]
+SentinelName = Literal["fault", "over-range", "under-range", "warming-up", "calibrating"]
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
-    )
+    model_config = STRICT
 
 
 class Park(Strict):
     name: Name
-    tz: Annotated[str, AfterValidator(_zone_name)] = "Asia/Shanghai"
+    tz: Annotated[str, AfterValidator(zone_name)] = "Asia/Shanghai"
     arm: Literal["auto", "manual"] = "auto"
 
 
@@ -182,7 +143,11 @@ class ChainTable(Strict):
 
 
 class PointDefaults(Strict):
-    """What a template may say of all points of its devices."""
+    """What a template may say of all points of its devices.
+
+    `sensor`: how a gas detector measures. `sentinel`: engineering values that are no measurement,
+    with what each means. `expect_every`: how often a gateway sends the point at least.
+    """
 
     gas: str | None = None
     kind: str | None = None
@@ -195,12 +160,18 @@ class PointDefaults(Strict):
     signal: Literal["4-20mA"] | None = None
     al1: float | None = None
     al2: float | None = None
+    sensor: SensorName | None = None
+    sentinel: dict[NumberKey, SentinelName] = {}
+    expect_every: Every | None = None
 
 
 class PointTable(PointDefaults):
+    """`head`: the physical detector; the points of one head are one voter."""
+
     tag: Name
     zone: Id
     id: Id | None = None
+    head: Id | None = None
     reg: Annotated[int, Field(ge=1, le=465_536)] | None = None
     was: str | None = None
 
@@ -232,20 +203,6 @@ class TemplateTable(DeviceDefaults):
 
     extends: Id
     defaults: PointDefaults = PointDefaults()
-
-
-class RuleTable(Strict):
-    point: str
-    group: Literal["high", "low", "state"]
-    level: Annotated[int, Field(ge=1, le=4)] = 1
-    side: Literal["high", "low"] | None = None
-    limit: float
-    grade: GradeName
-    deadband: Annotated[float, Field(ge=0)] = 0.0
-    on_delay: Delay = "0s"
-    off_delay: Delay = "10s"
-    latch: bool = False
-    clause: str = ""
 
 
 class Config(Strict):

@@ -9,11 +9,13 @@ from typing import Any
 
 from parkwatch.daemon.config.finding import At, Finding, add_key, nearest
 from parkwatch.daemon.config.model import Config
+from parkwatch.daemon.config.rule_tables import KINDS, kind_of_group, kinds_with
 from parkwatch.daemon.config.words import GAP, both
 
 SECRET_KEYS = {"password", "key", "secret", "token", "url"}
 _SHOWN_MAX = 40
-_MARKS = ("<list>", "<table>", "[key]")
+_RULES = {f"<{kind}>": table for kind, table in KINDS.items()}
+_MARKS = ("<list>", "<table>", "[key]", *_RULES)
 _TYPES = {
     "string_type": ("须为文本", "must be text", '"…"'),
     "int_type": ("须为整数", "must be a whole number", "1"),
@@ -40,7 +42,8 @@ _ID = both("id 只含 a-z 0-9 . _ - ,至多 64 个", "an id has only a-z 0-9 . _
 
 def path_of(error: Mapping[str, Any]) -> At:
     """Where an error of pydantic stands in the file."""
-    return tuple(part for part in error["loc"] if part not in _MARKS)
+    path = tuple(part for part in error["loc"] if part not in _MARKS)
+    return (*path, "kind") if error["type"] == "union_tag_invalid" else path
 
 
 def refusal(error: Mapping[str, Any]) -> Finding:
@@ -48,13 +51,16 @@ def refusal(error: Mapping[str, Any]) -> Finding:
     path = path_of(error)
     name = str(path[-1]) if path else ""
     kind = error["type"]
+    misplaced = _misplaced(error, path)
+    if misplaced is not None:
+        return misplaced
     if kind == "extra_forbidden":
         return Finding(
             "CFG-103",
             path,
             both(f'"{name}" 不是已知的键', f'"{name}" is no known key'),
             both("未知的键若被忽略会误导人", "an ignored key would mislead"),
-            nearest(name, _keys(path)) or both("删除该键", "remove it"),
+            nearest(name, _keys(path, error["loc"])) or both("删除该键", "remove it"),
         )
     if kind == "missing":
         return Finding(
@@ -73,6 +79,8 @@ def refusal(error: Mapping[str, Any]) -> Finding:
             both("重新输入该名称", "type the name anew"),
         )
     zh, en, fix = _invalid(error)
+    if kind == "union_tag_invalid":
+        error = {**error, "input": error["ctx"]["tag"].strip("<>")}
     shown = _shown(error.get("input"), path)
     return Finding(
         "CFG-106",
@@ -83,11 +91,37 @@ def refusal(error: Mapping[str, Any]) -> Finding:
     )
 
 
+def _misplaced(error: Mapping[str, Any], path: At) -> Finding | None:
+    """A key or a group of a rule that another kind of rule has; None for anything else."""
+    if len(path) != 3 or path[0] != "rule":
+        return None
+    name = str(path[-1])
+    kinds: list[str] = []
+    if error["type"] == "extra_forbidden":
+        kinds, what = kinds_with(name), f'"{name}"'
+    elif error["type"] == "literal_error" and name == "group":
+        kinds, what = kind_of_group(str(error["input"])), f'group = "{error["input"]}"'
+    if not kinds:
+        return None
+    mine = next((mark.strip("<>") for mark in error["loc"] if mark in _RULES), "limit")
+    owners = " | ".join(kinds)
+    return Finding(
+        "CFG-127",
+        path,
+        both(f"{what} 属于 kind {owners}", f"{what} is of kind {owners}"),
+        both(f"这条规则的 kind 是 {mine}", f"this rule is of kind {mine}"),
+        both(f'删除,或写 kind = "{kinds[0]}"', f'remove it, or write kind = "{kinds[0]}"'),
+    )
+
+
 def _invalid(error: Mapping[str, Any]) -> tuple[str, str, str]:
     """What is wrong in Chinese and English, and the cure."""
     kind, told = error["type"], error.get("ctx", {})
     if kind in _TYPES:
         return _TYPES[kind]
+    if kind == "union_tag_invalid":
+        fix = nearest(told["tag"].strip("<>"), KINDS) or " | ".join(KINDS)
+        return "不是规则的种类", "no kind of rule", fix
     if kind in _BOUNDS:
         bound = f"{_BOUNDS[kind]} {next(iter(told.values()))}"
         return f"须 {bound}", f"must be {bound}", bound
@@ -116,9 +150,9 @@ def _shown(value: Any, path: At) -> str:
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
 
 
-def _keys(path: At) -> list[str]:
-    """The known keys where an unknown one was found."""
-    model: Any = Config
+def _keys(path: At, where: At) -> list[str]:
+    """The known keys where an unknown one was found; `where` pydantic found it."""
+    model: Any = next((_RULES[str(mark)] for mark in where if mark in _RULES), Config)
     for part in path[:-1]:
         fields = getattr(model, "model_fields", {})
         if isinstance(part, int) or part not in fields:

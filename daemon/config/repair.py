@@ -15,6 +15,8 @@ from parkwatch.daemon.config.model import Config
 from parkwatch.daemon.config.refusals import path_of
 
 ROUNDS_MAX = 8
+_WITHOUT = ("extra_forbidden", "literal_error", "union_tag_invalid")
+"""Mistakes after which the key is left out; where it must be there the next round puts it in."""
 _ELEMENTS: dict[str, tuple[str, ...]] = {
     "device": ("id", "enterprise", "template"),
     "points": ("tag", "zone"),
@@ -36,6 +38,8 @@ def repaired(raw: Mapping[str, Any]) -> tuple[Config | None, frozenset[At]]:
         except ValidationError as error:
             for each in error.errors(include_url=False):
                 path = path_of(each)
+                if path in touched and each["type"] != "missing":
+                    path = path[:-1]  # What stands there now is no better: the whole entry goes.
                 touched.add(path)
                 _mend(work, path, each["type"], numbers)
     return None, frozenset(touched)
@@ -53,7 +57,8 @@ def _harmless(key: str, numbers: Iterator[int]) -> Any:
         "schema": 1, "park": {"name": "?"}, "name": "?", "enterprise": fresh, "host": fresh,
         "role": "viewer", "kind": "apprise", "after": "1m", "call": [fresh], "tag": fresh,
         "zone": fresh, "id": fresh, "template": fresh, "extends": "modbus-tcp-panel",
-        "point": fresh, "group": "high", "limit": 0.0, "grade": "blue",
+        "point": fresh, "group": "high", "limit": 2, "grade": "blue", "within": "30m",
+        "average": "stel", "command": fresh, "feedback": fresh, "older": "24h", "expression": "?",
     }.get(key)  # fmt: skip
 
 
@@ -63,7 +68,7 @@ def _mend(work: Any, path: At, kind: str, numbers: Iterator[int]) -> None:
     *way, last = path
     parent = _at(work, way)
     if isinstance(parent, dict) and isinstance(last, str):
-        value = None if kind == "extra_forbidden" else _harmless(last, numbers)
+        value = None if kind in _WITHOUT else _harmless(last, numbers)
         if value is not None:
             parent[last] = value
         elif kind == "missing":

@@ -8,26 +8,18 @@ from pathlib import Path
 from secrets import token_bytes
 
 from parkwatch.daemon.config.address import wire_address
-from parkwatch.daemon.config.check_devices import point_id
 from parkwatch.daemon.config.check_secrets import KEY_BYTES_MIN
+from parkwatch.daemon.config.fields import duration_ns
 from parkwatch.daemon.config.history import HistoryConfig
-from parkwatch.daemon.config.model import (
-    After,
-    ChainTable,
-    Config,
-    DeviceTable,
-    PointTable,
-    duration_ns,
-)
-from parkwatch.daemon.config.names import plain
+from parkwatch.daemon.config.model import After, ChainTable, Config, DeviceTable, PointTable
+from parkwatch.daemon.config.resolve_points import gas_limits, point_id, point_of, range_of
+from parkwatch.daemon.config.resolve_rules import Ground, limit_of
 from parkwatch.daemon.config.secrets import SecretFault, resolve_secret, resolve_url
 from parkwatch.daemon.config.template import Shipped, effective, root
 from parkwatch.drivers.config import Broker, Gateway, ModbusDevice, Register
-from parkwatch.rules.gas import find, limits_for
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS, Device, Limit, Point, Site, Zone
 
-STALE_NS_MIN = 10 * SECOND_NS
 REPEAT_NS = {
     "red": 60 * SECOND_NS,
     "orange": 600 * SECOND_NS,
@@ -179,7 +171,7 @@ def _site(config: Config, written_devices: Sequence[DeviceTable]) -> tuple[Site,
         for zone_id, z in config.zone.items()
     }
     points: list[Point] = []
-    limits: list[Limit] = []
+    gas: dict[int, list[Limit]] = {}
     devices: dict[str, Device] = {}
     armed = "provisional" if config.park.arm == "auto" else "unarmed"
     for device in written_devices:
@@ -189,45 +181,17 @@ def _site(config: Config, written_devices: Sequence[DeviceTable]) -> tuple[Site,
         floor = Grade.BLUE if kind == "gas" else Grade.ORANGE
         devices[full] = Device(full, device.enterprise, kind, gateway, floor)
         for written in device.points:
-            point = _point(device, written, len(points), armed)
+            point = point_of(device, written, len(points), kind=kind, armed=armed)
             points.append(point)
             if point.gas:
                 lift = zones[point.zone].lift_yellow
-                limits += limits_for(point, al1=written.al1, al2=written.al2, lift_yellow=lift)
-    indices = {point.id: point.index for point in points}
-    limits += [
-        Limit(
-            indices[rule.point], rule.group, rule.level,
-            rule.side or ("low" if rule.group == "low" else "high"),
-            rule.limit, Grade(rule.grade), rule.deadband, duration_ns(rule.on_delay),
-            duration_ns(rule.off_delay), rule.latch, clause=rule.clause,
-        )
-        for rule in config.rule
-    ]  # fmt: skip
+                gas[point.index] = gas_limits(point, written, lift_yellow=lift)
+    ground = Ground({point.id: point for point in points}, gas)
+    limits = [limit for own in gas.values() for limit in own]
+    limits += [limit_of(rule, ground) for rule in config.rule]
     enterprises = {enterprise_id: e.name for enterprise_id, e in config.enterprise.items()}
-    return Site(points, zones, devices, limits, enterprises, config.park.name), indices
-
-
-def _point(device: DeviceTable, written: PointTable, index: int, armed: str) -> Point:
-    row = find(plain(written.gas)) if written.gas else None
-    state = written.kind == "state"
-    low, high = written.range or (0.0, row.high if row else 1.0 if state else 65535.0)
-    return Point(
-        id=f"{device.enterprise}/{device.id}/{point_id(written)}",
-        index=index,
-        tag=written.tag,
-        enterprise=device.enterprise,
-        device=f"{device.enterprise}/{device.id}",
-        zone=f"{device.enterprise}/{written.zone}",
-        unit=plain(written.unit) if written.unit else row.unit if row else "",
-        gas=row.key if row else "",
-        kind=written.kind or "",
-        low=low,
-        high=high,
-        resolution=written.resolution or (row.resolution if row else 0.0),
-        stale_ns=max(3 * duration_ns(device.scan), STALE_NS_MIN),
-        armed=armed,
-    )
+    site = Site(points, zones, devices, limits, enterprises, config.park.name)
+    return site, {point.id: point.index for point in points}
 
 
 def _modbus(device: DeviceTable, indices: Mapping[str, int]) -> ModbusDevice:
@@ -249,7 +213,7 @@ def _modbus(device: DeviceTable, indices: Mapping[str, int]) -> ModbusDevice:
 def _register(written: PointTable, index: int) -> Register:
     assert written.reg is not None
     function, address = wire_address(written.reg)
-    low, high = written.range or (0.0, 100.0)
+    low, high = range_of(written)
     return Register(
         point=index,
         function=function,
@@ -260,6 +224,8 @@ def _register(written: PointTable, index: int) -> Register:
         signal=written.signal or "",
         low=low,
         high=high,
+        drifts=written.gas is not None and (written.type or "u16") == "u16" and function > 2,
+        sentinels=tuple(float(value) for value in written.sentinel),
     )
 
 

@@ -22,7 +22,7 @@ from parkwatch.daemon.config.model import (
 )
 
 SHIPPED = ("modbus-tcp-panel", "mqtt-gateway", "steam-boiler", "esd-readonly")
-_EITHER = (("gas", "kind"), ("kind", "gas"))
+_EITHER = (("gas", ("kind",)), ("kind", ("gas", "al1", "al2", "sensor")))
 _DEPTH_MAX = 8
 
 
@@ -93,9 +93,10 @@ def effective(config: Config) -> Iterator[DeviceTable]:
 def _filled(point: PointTable, defaults: dict[str, Any]) -> PointTable:
     said = point.model_fields_set
     update = {key: value for key, value in defaults.items() if key not in said}
-    for key, other in _EITHER:
+    for key, others in _EITHER:
         if key in said:
-            update.pop(other, None)  # A level transmitter on a gas panel is no gas detector.
+            for other in others:  # A level transmitter on a gas panel is no gas detector.
+                update.pop(other, None)
     return point.model_copy(update=update) if update else point
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,6 +75,14 @@ class Reader(Protocol):
 
         What is still in the spool is not seen: less than 2 s while the store works, everything
         since it stopped while it does not.
+        """
+
+    def scan(self, start_ns: int, end_ns: int) -> Iterator[Rows]:
+        """Every reading of every point with start <= time < end, equal ones once, none thinned.
+
+        In pieces of some minutes of source time, oldest first: a piece is what memory must hold.
+        Within a piece in order of received, then of point id. A store that keeps neither received
+        nor origin gives the source time and `live`. Faults as those of `query`.
         """
 
     def close(self) -> None:

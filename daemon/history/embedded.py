@@ -8,6 +8,7 @@ stands once. Measured against rows, DuckDB and Parquet in stack.md, section B.
 from __future__ import annotations
 
 import sqlite3
+import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -37,6 +38,7 @@ CHUNK_ROWS_MAX = 20_000
 GATHER_ROWS = 100_000
 GATHER_ROWS_MAX = 600_000
 GATHER_PER_POINT = 60
+_BROKEN = (sqlite3.Error, ValueError, zlib.error, struct.error)
 _SCHEMA = """
 CREATE TABLE point(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE origin(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -178,13 +180,32 @@ class EmbeddedReader:
             with closing(self._connect()) as db:
                 db.execute("BEGIN")  # One view of both tables, whatever is being sorted.
                 parts = list(_parts(db, point_id, start_ns, end_ns))
-        except (sqlite3.Error, ValueError, zlib.error) as error:
-            raise Fault(
-                "HIS-001",
-                f"历史库无法读取 history cannot be read: {error}",
-                "检查数据目录 check the data folder",
-            ) from error
+        except _BROKEN as error:
+            raise _unreadable(error) from error
         return thin(joined(parts), n)
+
+    def scan(self, start_ns: int, end_ns: int) -> Iterator[Rows]:
+        """See Reader; a piece is one window. No transaction outlives a piece (checkpoints).
+
+        What is not sorted yet is read first: sorted meanwhile, it is read again and dropped.
+        """
+        raw: _Raw | None = None
+        at = start_ns // WINDOW_NS
+        while True:
+            try:
+                with closing(self._connect()) as db:
+                    db.execute("BEGIN")
+                    raw = raw or _Raw(db, start_ns, end_ns)
+                    found = _window(db, raw, at, end_ns)
+                    names, origins = _names(db, "point"), _names(db, "origin")
+            except _BROKEN as error:
+                raise _unreadable(error) from error
+            if found is None:
+                return
+            at, point, chunk = found
+            wanted = (chunk.time >= start_ns) & (chunk.time < end_ns)
+            yield _rows(names, origins, point[wanted], chunk.at(np.flatnonzero(wanted)))
+            at += 1
 
     def stored(self) -> int:
         """How many readings are kept; what is not sorted yet may count repeats."""
@@ -198,6 +219,83 @@ class EmbeddedReader:
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=BUSY_S)
+
+
+class _Raw:
+    """What is not sorted into chunks yet, by window; at most about GATHER_ROWS_MAX rows."""
+
+    def __init__(self, db: sqlite3.Connection, start: int, end: int) -> None:
+        bodies = "SELECT body FROM raw WHERE last >= ? AND first < ? ORDER BY seq"
+        parts = [unpack_raw(body) for (body,) in db.execute(bodies, (start, end))]
+        self._point = np.concatenate([np.empty(0, np.int32), *(points for points, _ in parts)])
+        self._chunk = Chunk.together([_EMPTY, *(chunk for _, chunk in parts)])
+        window = self._chunk.time // WINDOW_NS
+        self._order = np.argsort(window, kind="stable")
+        self._windows = window[self._order]
+
+    def next(self, at: int) -> int | None:
+        """The first window from `at` on that holds something."""
+        place = int(np.searchsorted(self._windows, at))
+        return int(self._windows[place]) if place < len(self._windows) else None
+
+    def within(self, window: int) -> tuple[NDArray[np.int32], Chunk]:
+        """Points and readings of one window, in order of arrival."""
+        first, last = np.searchsorted(self._windows, [window, window + 1])
+        at = self._order[first:last]
+        return self._point[at], self._chunk.at(at)
+
+
+def _window(
+    db: sqlite3.Connection, raw: _Raw, at: int, end: int
+) -> tuple[int, NDArray[np.int32], Chunk] | None:
+    """The first window from `at` on that holds something, its points and readings."""
+    sorted_next = db.execute("SELECT min(window) FROM chunk WHERE window >= ?", (at,)).fetchone()[0]
+    nexts = [found for found in (sorted_next, raw.next(at)) if found is not None]
+    window = min(nexts, default=None)
+    if window is None or window * WINDOW_NS >= end:
+        return None
+    bodies = "SELECT point, body FROM chunk WHERE window = ? ORDER BY id"
+    points, chunks = [], []
+    for number, body in db.execute(bodies, (window,)):
+        chunks.append(unpack(body))
+        points.append(np.full(len(chunks[-1]), number, dtype=np.int32))
+    late_point, late = raw.within(window)
+    return window, np.concatenate([*points, late_point]), Chunk.together([*chunks, late])
+
+
+def _rows(
+    names: tuple[str, ...], origins: tuple[str, ...], point: NDArray[np.int32], chunk: Chunk
+) -> Rows:
+    """As Rows, in order of received; an equal (point, time, value) once, that which came first."""
+    bits = chunk.value.view(np.int64)
+    order = np.lexsort((bits, chunk.time, point))
+    again = np.zeros(len(order), dtype=np.bool_)
+    again[1:] = ~np.any([np.diff(key[order]) for key in (point, chunk.time, bits)], axis=0)
+    kept = np.sort(order[~again])
+    kept = kept[np.lexsort((point[kept], chunk.received[kept]))]
+    chunk = chunk.at(kept)
+    return Rows(names, origins, point[kept], chunk.value, chunk.quality, chunk.time,
+                chunk.received, chunk.origin)  # fmt: skip
+
+
+def _names(db: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    """Names by their number; empty where there is none of that number."""
+    known = dict(db.execute(f"SELECT id, name FROM {table}"))  # noqa: S608 - two constants
+    return tuple(known.get(number, "") for number in range(max(known, default=-1) + 1))
+
+
+_EMPTY = Chunk(
+    np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint8), np.empty(0, np.int64),
+    np.empty(0, np.int32),
+)  # fmt: skip
+
+
+def _unreadable(error: Exception) -> Fault:
+    return Fault(
+        "HIS-001",
+        f"历史库无法读取 history cannot be read: {error}",
+        "检查数据目录 check the data folder",
+    )
 
 
 def _parts(db: sqlite3.Connection, name: str, start: int, end: int) -> Iterator[Columns]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from parkwatch.daemon.history.columns import Columns, Rows, StoreFault, joined, 
 from parkwatch.daemon.history.lines import MEASUREMENT, DeadLetters, LineEncoder
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.quality import BAD_FAULT
+from parkwatch.rules.site import SECOND_NS
 
 TIMEOUT_MS = 10_000
 QUERY_TIMEOUT_MS = 9_000
@@ -33,7 +35,11 @@ POISON = frozenset({400, 413, 422})
 TRIES_MAX = 200
 """Requests that one refused write may cost; what is left then goes to the dead letters whole."""
 RAW_ROWS_MAX = 20_000
+SCAN_ROWS = (50_000, 200_000)
+SCAN_NS = (60 * SECOND_NS, 6 * 3600 * SECOND_NS)
+"""A scan's pieces grow and shrink between these, so that they hold about so many rows."""
 INT64_MAX = 2**63 - 1
+_PIVOT = 'pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
 
 
 def connect(config: HistoryConfig, timeout_ms: int = TIMEOUT_MS) -> InfluxDBClient:
@@ -114,28 +120,49 @@ class InfluxReader:
         start, end = max(start_ns, -INT64_MAX + 1), min(end_ns, INT64_MAX)
         if end <= start:
             return joined([])
-        try:
+        with _answering():
             return self._query(point_id, start, end, n)
-        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            text = _said(error) if isinstance(error, ApiException) else str(error)
-            raise Fault(
-                "HIS-002",
-                f"InfluxDB 无法读取 cannot be read: {text}",
-                "报警不受影响;检查历史库 alarms go on; check the server",
-            ) from error
+
+    def scan(self, start_ns: int, end_ns: int) -> Iterator[Rows]:
+        """See Reader; received is the source time: the server keeps no other."""
+        end, span = min(end_ns, INT64_MAX), SCAN_NS[0]
+        at = self._first(max(start_ns, -INT64_MAX + 1), end)
+        while at is not None and at < end:
+            until = min(at + span, end)
+            with _answering():
+                rows = _rows_of(list(self._rows(f"{self._all(at, until)} |> {_PIVOT}")))
+            if len(rows):
+                yield rows
+            if len(rows) < SCAN_ROWS[0]:
+                span = min(2 * span, SCAN_NS[1])
+            elif len(rows) > SCAN_ROWS[1]:
+                span = max(span // 2, SCAN_NS[0])
+            at = until if len(rows) else self._first(until, end)
+
+    def _first(self, start: int, end: int) -> int | None:
+        """The time of the first reading, None where there is none."""
+        if end <= start:
+            return None
+        one = f'{self._all(start, end)} |> filter(fn: (r) => r._field == "quality")'
+        with _answering():
+            found = _times([row["_time"] for row in self._rows(f"{one} |> first()")])
+        return int(found.min()) if len(found) else None
+
+    def _all(self, start: int, end: int) -> str:
+        """Flux for the readings of all points in a span."""
+        return (
+            f"from(bucket: {_text(self._bucket)})"
+            f" |> range(start: time(v: {start}), stop: time(v: {end}))"
+            f" |> filter(fn: (r) => r._measurement == {_text(MEASUREMENT)})"
+        )
 
     def close(self) -> None:
         """Close connections."""
         self._client.close()  # type: ignore[no-untyped-call]
 
     def _query(self, point_id: str, start: int, end: int, n: int) -> Columns:
-        data = (
-            f"from(bucket: {_text(self._bucket)})"
-            f" |> range(start: time(v: {start}), stop: time(v: {end}))"
-            f" |> filter(fn: (r) => r._measurement == {_text(MEASUREMENT)}"
-            f" and r.point == {_text(point_id)})"
-        )
-        both = f'{data} |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
+        data = f"{self._all(start, end)} |> filter(fn: (r) => r.point == {_text(point_id)})"
+        both = f"{data} |> {_PIVOT}"
         one = f'{data} |> filter(fn: (r) => r._field == "quality")'
         count = sum(int(row["_value"]) for row in self._rows(f"{one} |> count()"))
         if count <= max(n, RAW_ROWS_MAX):
@@ -168,11 +195,44 @@ class InfluxReader:
                     yield dict(zip(head, row, strict=False))
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    """A server that does not answer a query is Fault HIS-002."""
+    try:
+        yield
+    except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+        text = _said(error) if isinstance(error, ApiException) else str(error)
+        raise Fault(
+            "HIS-002",
+            f"InfluxDB 无法读取 cannot be read: {text}",
+            "报警不受影响;检查历史库 alarms go on; check the server",
+        ) from error
+
+
+def _rows_of(found: Sequence[dict[str, str]]) -> Rows:
+    """Pivoted rows of many points, in order of time and point."""
+    names = tuple(sorted({row["point"] for row in found}))
+    number = {name: n for n, name in enumerate(names)}
+    point = np.array([number[row["point"]] for row in found], dtype=np.int32)
+    time, value, quality = _arrays(found)
+    order = np.lexsort((point, time))
+    time = time[order]
+    origin = np.zeros(len(order), dtype=np.int32)
+    return Rows(names, ("live",), point[order], value[order], quality[order], time, time, origin)
+
+
 def _columns(rows: Sequence[dict[str, str]]) -> Columns:
+    return joined([Columns(*_arrays(rows))])
+
+
+def _arrays(
+    rows: Sequence[dict[str, str]],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
+    """Time, value and quality of pivoted rows."""
     time = _times([row["_time"] for row in rows])
     value = np.array([float(row.get("value") or "nan") for row in rows], dtype=np.float64)
     quality = np.array([int(row.get("quality") or BAD_FAULT) for row in rows], dtype=np.uint8)
-    return joined([Columns(time, value, quality)])
+    return time, value, quality
 
 
 def _times(stamps: Sequence[str]) -> NDArray[np.int64]:

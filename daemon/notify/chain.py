@@ -27,6 +27,9 @@ ANNOUNCED = {
 }
 """Event to message kind: these call people, and call again until somebody took it."""
 ENDED = {"return": "return", "reset": "reset"}
+WITH_WHY = frozenset({"raise", "rise", "realarm"})
+SHORT = frozenset({"sms", "aliyun", "tencent", "modem", "webhook"})
+"""Kinds of channels that carry one short message; the others have room for the reason."""
 UNACKNOWLEDGED = frozenset({"unack_active", "rtn_unack", "latched_unack"})
 
 
@@ -116,6 +119,7 @@ class ChainPolicy:
 
     def _messages(self, t: Transition, kind: str, repeat: int, now: int) -> Iterator[Message]:
         text, title = self._writer.compose(t, repeat=repeat), self._writer.title(t)
+        reason = self._writer.why(t) if kind in WITH_WHY else ""
         for person in self._called(t):
             ways = self._ways(person)
             # Red goes out on all of a person's channels together, the others on one after another.
@@ -133,12 +137,16 @@ class ChainPolicy:
                     person=person.id,
                     target=person.id,
                     title=title,
-                    text=text,
+                    text=f"{text}\n{reason}" if reason and self._roomy(channel) else text,
                     grade=str(t.grade),
                     drill=t.origin.startswith("drill"),
                     created=now,
                     due=now,
                 )
+
+    def _roomy(self, channel: str) -> bool:
+        """Whether a channel carries more than one short message."""
+        return self._directory.channels[channel].kind not in SHORT
 
     def _called(self, t: Transition) -> list[Person]:
         """Persons of the first tier, each once; of the park or of the owner only."""

@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from parkwatch.daemon.notify import words
+from parkwatch.rules import why as reasons
 from parkwatch.rules.gas import GASES
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS, Point, Site
@@ -73,6 +74,10 @@ class Writer:
         """The headline of a card: shape and grade word, never a colour alone."""
         return f"{words.SHAPES[t.grade]} {_headline(t).get(self.lang)}"
 
+    def why(self, t: Transition) -> str:
+        """Why, in the words of console and command line, for channels that have room for it."""
+        return reasons.line(t, self.lang)
+
     # What happened -------------------------------------------------------------------------
 
     def _said(self, t: Transition) -> _Said:
@@ -90,14 +95,27 @@ class Writer:
 
     def _of_point(self, point: Point, group: str, t: Transition) -> str:
         if group == "fault":
-            reason = str(t.cause.get("reason", ""))
-            return words.REASONS.get(reason, words.FAULT).get(self.lang)
-        if group == "state":
+            return self._of_fault(point, t)
+        if t.cause.get("kind") == "unprotected":
+            return words.UNPROTECTED.get(self.lang)
+        if group == "state" or group in words.WITHOUT_VALUE:
             return self._group(group)
+        return self._of_value(point, group, t)
+
+    def _of_fault(self, point: Point, t: Transition) -> str:
+        if t.cause.get("full_scale") is not None:
+            value = _number(t.cause.get("value"), point)
+            return self._say(words.BEYOND, value=value, full=_number(point.high, point))
+        reason = str(t.cause.get("reason", ""))
+        return words.REASONS.get(reason, words.FAULT).get(self.lang)
+
+    def _of_value(self, point: Point, group: str, t: Transition) -> str:
         value = f"{_number(t.cause.get('value'), point)}{point.unit}"
+        if "measured_unit" in t.cause:
+            value = f"{_number(t.cause.get('measured'), None)}{t.cause['measured_unit']}"
         if t.event == "return":
             return value
-        gas = GASES.get(point.gas)
+        gas = GASES.get(point.gas) if group in words.OF_GAS else None
         if gas is None:
             return self._joined(self._group(group), value)
         return self._joined(gas.en if self.lang == "en" else gas.zh, value)

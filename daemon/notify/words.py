@@ -62,10 +62,20 @@ REASONS = {
     "under_range": Word("低于量程", "under range"),
 }
 FAULT = Word("探测器故障", "detector fault")
+BEYOND = Word("读数{value}超满量程{full}", "reads {value} of {full}")
+UNPROTECTED = Word("未受保护", "not protected")
 GROUPS = {
     "high": Word("偏高", "high"),
     "low": Word("偏低", "low"),
-    "rate": Word("变化过快", "rate"),
+    "rate": Word("变化过快", "changes fast"),
+    "trend": Word("趋势预警", "forecast"),
+    "deviation": Word("偏差", "deviates"),
+    "exposure": Word("接触超标", "exposure"),
+    "discrepancy": Word("状态不符", "discrepancy"),
+    "flatline": Word("数值不变", "frozen"),
+    "chatter": Word("频繁动作", "chatters"),
+    "due": Word("到期", "overdue"),
+    "bypass": Word("多路旁路", "bypasses"),
     "state": Word("动作", "tripped"),
     "late": Word("迟到报警", "late alarm"),
     "link": Word("失联", "link lost"),
@@ -77,6 +87,9 @@ GROUPS = {
     "clock": Word("时钟错误", "clock wrong"),
 }
 """By alarm group, of points, devices and gateways; others are shown by their own name."""
+WITHOUT_VALUE = frozenset({"discrepancy", "due", "bypass"})
+OF_GAS = frozenset({"gas", "low", "high"})
+"""Groups in which a gas point speaks of its gas."""
 SYSTEM = {
     "broker:down": Word("消息代理失联", "broker lost"),
     "journal:unrecorded": Word("日志未记录", "journal not written"),

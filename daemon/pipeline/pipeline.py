@@ -22,6 +22,7 @@ from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.batch import Batch, nothing_to_tell
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
+from parkwatch.rules.shadow import SHADOW
 from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import AlarmView, Command, Transition
 
@@ -296,7 +297,7 @@ class Pipeline:
         return Group(
             entries=(
                 *work.entries,
-                *(Entry("transition", t.body()) for t in work.transitions),
+                *(Entry(_kind(t), t.body()) for t in work.transitions),
                 *(Entry("message", _message_body(m)) for m in messages),
             ),
             messages=messages,
@@ -308,7 +309,8 @@ class Pipeline:
     def _plans(self, work: _Work, now: int) -> list[Plan]:
         if self._policy is None:
             return []
-        plans = [self._policy.react(work.transitions, now)] if work.transitions else []
+        armed = [t for t in work.transitions if t.origin != SHADOW]
+        plans = [self._policy.react(armed, now)] if armed else []
         for timer in [t for t in self.timers.values() if t.due <= now]:
             del self.timers[timer.key]
             plan = self._policy.fire(timer, now, self.engine.alarm(str(timer.body["alarm"])))
@@ -349,6 +351,11 @@ class Pipeline:
         if error is not None and self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
             self._wake.set()
+
+
+def _kind(transition: Transition) -> str:
+    """What a shadow rule says is journaled, and told to nobody."""
+    return "would_raise" if transition.origin == SHADOW else "transition"
 
 
 def _message_body(message: Message) -> dict[str, Any]:

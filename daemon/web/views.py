@@ -8,6 +8,7 @@ from typing import Any
 
 from parkwatch.daemon.web.mirror import Mirror
 from parkwatch.daemon.web.policy import POLICY, Viewer, enterprise_of, sees
+from parkwatch.rules import why as words
 
 INT64_KEYS = frozenset(
     {"occurrence", "time", "received", "raised", "changed", "due", "created", "at", "expires"}
@@ -29,10 +30,12 @@ def alarms(mirror: Mirror, viewer: Viewer) -> list[dict[str, Any]]:
 
 
 def why(mirror: Mirror, item: Mapping[str, Any]) -> dict[str, Any]:
-    """The cause of an alarm, and the set points of its point with the clauses they rest on."""
+    """The cause of an alarm, the line that says it, the set points of its point with clauses."""
     described = mirror.described(item["id"].rpartition(":")[0])
     limits = described["limits"] if described is not None else []
-    return {**stringed(item.get("cause", {})), "limits": limits}
+    cause = item.get("cause", {})
+    line = {lang: words.line(cause, lang, alarm=item["id"]) for lang in ("zh", "en")}
+    return {**stringed(cause), "limits": limits, "line": line}
 
 
 def zones(mirror: Mirror, viewer: Viewer) -> list[dict[str, Any]]:

@@ -99,3 +99,26 @@ def test_the_orders_are_permutations_of_the_same_number(words: tuple[int, int]) 
     assert decode(Register(0, 3, 0, "u32", "cdab"), [b, a]) == base
     assert decode(Register(0, 3, 0, "u32", "badc"), swapped) == base
     assert decode(Register(0, 3, 0, "u32", "dcba"), swapped[::-1]) == base
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (65535, -0.1),  # drifted one step below zero
+        (65486, -5.0),  # a tenth of the span below zero, the last that is a measurement
+        (65485, 6548.5),  # further: left as it is, a fault of the channel
+        (600, 60.0),  # 1.2 times full scale is still read as it is
+        (0, 0.0),
+    ],
+)
+def test_an_unsigned_register_just_below_zero_is_a_small_negative(raw: int, value: float) -> None:
+    drifting = Register(0, 3, 0, "u16", scale=0.1, low=0.0, high=50.0, drifts=True)
+    assert decode(drifting, [raw]) == (value, GOOD)
+
+
+def test_a_declared_sentinel_is_never_a_small_negative() -> None:
+    declared = Register(
+        0, 3, 0, "u16", scale=0.1, low=0.0, high=50.0, drifts=True, sentinels=(6553.5,)
+    )
+    assert decode(declared, [65535]) == (6553.5, GOOD)
+    assert decode(declared, [65534]) == (-0.2, GOOD)

@@ -2,7 +2,7 @@
 
 It shares no code with the engine but the declarations (Site, Limit, grades) and keeps one small
 object per condition. It gives what people would see: (time, alarm, event, from, to, grade, mask,
-version, occurrence).
+version, occurrence, origin).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NEXT = {
     ("latched_ack", "reset"): "normal",
     ("latched_ack", "reraise"): "unack_active",
 }
-Seen = tuple[int, str, str, str, str, str, str, int, int]
+Seen = tuple[int, str, str, str, str, str, str, int, int, str]
 
 
 @dataclass
@@ -147,7 +147,7 @@ class Oracle:
         for point in site.points:
             own = [Condition(limit) for limit in site.limits if limit.point == point.index]
             own.sort(key=lambda c: (c.limit.group, c.limit.level))
-            fault = Condition(_fault(point.index))
+            fault = Condition(fault_row(point.index))
             channel = Channel(point, [*own, fault], fault)
             channel.stale_at = now + point.stale_ns
             self.channels.append(channel)
@@ -183,6 +183,7 @@ class Oracle:
                     was = channel.healthy()
                     channel.stale_at, channel.quality = None, 0x82
                     channel.value, channel.beyond = math.nan, False
+                    channel.seen = True  # It is lost now, whatever its link says later.
                     self._judge(channel, was)
             self._end_delays(due)
             for name, alarm in list(self.alarms.items()):
@@ -324,7 +325,7 @@ class Oracle:
         self.said.append(
             (
                 self.now, name, "return" if event == "latch" else event, before, alarm.state,
-                grade, alarm.mask, alarm.version, alarm.occurrence,
+                grade, alarm.mask, alarm.version, alarm.occurrence, "live",
             )
         )  # fmt: skip
         if alarm.state == "normal":
@@ -389,5 +390,5 @@ class Oracle:
         )
 
 
-def _fault(index: int) -> Limit:
+def fault_row(index: int) -> Limit:
     return Limit(index, "fault", 1, "high", 0.0, Grade.BLUE, off_delay_ns=10 * S)

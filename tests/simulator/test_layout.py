@@ -113,8 +113,8 @@ def test_the_configuration_holds_the_whole_park(tmp_path: Path) -> None:
     assert all("reg" not in point for d in gateways for point in d["points"])
     (row,) = [p for p in config["device"][0]["points"] if p["tag"] == "H2S-0103"]
     assert row == {
-        "tag": "H2S-0103", "zone": "tank-a", "gas": "H2S", "reg": 40006, "scale": 0.1,
-        "range": [0, 50], "resolution": 0.1,
+        "tag": "H2S-0103", "zone": "tank-a", "gas": "H2S", "reg": 40006, "type": "u16",
+        "scale": 0.1, "range": [0, 50], "resolution": 0.1,
     }  # fmt: skip
 
 

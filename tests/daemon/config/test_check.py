@@ -11,7 +11,12 @@ from parkwatch.daemon.config.words import spoken
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-GOOD = text("gas-panel").replace("file:secrets/work.url", "env:WORK_URL")
+GOOD = (
+    text("gas-panel")
+    .replace("file:secrets/work.url", "env:WORK_URL")
+    .replace("reg = 40017, scale", 'reg = 40017, type = "u16", scale')
+    .replace("reg = 40018, range", 'reg = 40018, type = "u16", sensor = "catalytic", range')
+)
 ENV = {"WORK_URL": "json://127.0.0.1:9/", "SHORT_KEY": "abcd", "PLAIN": "12345678"}
 
 
@@ -75,6 +80,8 @@ def test_a_misspelt_word_is_answered_with_the_right_one(
         ("[zone.tank-a]", '[zone.empty]\nenterprise = "huadong"\nname = "空"\n[zone.tank-a]',
          "LINT-011"),
         ("[[device]]", '[template.idle]\nextends = "esd-readonly"\n[[device]]', "LINT-012"),
+        ('reg = 40017, type = "u16"', "reg = 40017", "LINT-032"),
+        (', sensor = "catalytic"', "", "LINT-033"),
         ("[[device]]", '[broker.far]\nhost = "192.0.2.1"\n[[device]]', "LINT-014"),
     ],
 )  # fmt: skip

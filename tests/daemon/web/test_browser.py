@@ -237,7 +237,7 @@ async def test_a_row_opens_why_and_its_trend(console: Console, daemon: Any) -> N
     daemon.raise_alarm(ALARM, "orange", level=2)
     await console.row(ALARM).locator(".c-tag").click()
     detail = console.page.locator("#detail")
-    await expect(detail).to_contain_text("24.6 ≥ 14.1 ppm")
+    await expect(detail).to_contain_text("24.6ppm,达到高限14.1ppm")
     await expect(detail).to_contain_text("GB/T 50493-2019")
     await expect(detail.locator(".u-wrap")).to_be_visible()
     daemon.set_value("hd/panel-1/h2s-0001", 25.5)

@@ -1,6 +1,6 @@
 // The panel beside the list: why this alarm, its set points with their clauses, and its trend.
 import { GRADES, SHAPES, alarmName, clock, millis, number, place, pointOf, shown, span, tagOf, timezone } from "./format.js";
-import { t } from "./i18n.js";
+import { current, t } from "./i18n.js";
 
 const SPANS = { m5: 300, h1: 3600, h8: 28800, d7: 604800 };
 const LIVE_MAX = 4000;
@@ -107,8 +107,7 @@ export class Detail {
     if (!answer?.ok || asked !== this.asked) return;
     const { why } = await answer.json();
     const row = (key, words) => words && this.why.append(make("dt", "", t(key)), make("dd", "", words));
-    if (why.limit !== undefined && why.limit !== null)
-      row("why.because", `${number(why.value)} ${why.side === "low" ? "≤" : "≥"} ${number(why.limit)} ${why.unit ?? ""}`);
+    row("why.because", why.line?.[current()]);
     row("why.text", why.text);
     row("why.clause", why.clause);
     row("why.person", why.person);

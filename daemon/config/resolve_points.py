@@ -1,0 +1,131 @@
+"""One point as it is written, as the rules see it, with the limits that its gas gives it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from parkwatch.daemon.config.fields import duration_ns
+from parkwatch.daemon.config.model import DeviceTable, PointTable
+from parkwatch.daemon.config.names import part_of, plain
+from parkwatch.rules.gas import Gas, find, limits_for
+from parkwatch.rules.quality import BAD, BAD_FAULT, UNCERTAIN, Reason
+from parkwatch.rules.site import SECOND_NS, Limit, Point
+from parkwatch.rules.units import round_down, round_up
+
+STALE_NS_MIN, STALE_NS_MAX = 10 * SECOND_NS, 60 * SECOND_NS
+"""Three readings missed are stale, not before 10 s; of gas and ESD always after a minute: a panel
+has 100 s to show a fault (GB 16808), and ours must still be judged and announced in it."""
+STALE_SCANS = 3
+SENTINELS = {
+    "fault": BAD_FAULT,
+    "over-range": UNCERTAIN | Reason.OVER_RANGE,
+    "under-range": UNCERTAIN | Reason.UNDER_RANGE,
+    "warming-up": BAD | Reason.WARMING_UP,
+    "calibrating": BAD | Reason.CALIBRATING,
+}
+"""What a declared value means, as a quality byte: beyond the range is still a truth."""
+
+
+def point_id(point: PointTable) -> str:
+    """The last part of a point's id: declared, or the tag NFKC lower-cased."""
+    return point.id or part_of(point.tag)
+
+
+def row_of(point: PointTable) -> Gas | None:
+    """The gas table's row of a point; None where it has no gas or an unknown one."""
+    return find(plain(point.gas)) if point.gas else None
+
+
+def unit_of(point: PointTable) -> str:
+    """Its engineering unit: written, else the gas table's."""
+    row = row_of(point)
+    return plain(point.unit) if point.unit else row.unit if row else ""
+
+
+def resolution_of(point: PointTable) -> float:
+    """One step of its values: written, else the gas table's; 0 where nobody knows."""
+    row = row_of(point)
+    return point.resolution or (row.resolution if row else 0.0)
+
+
+def range_of(point: PointTable) -> tuple[float, float]:
+    """The ends of its range: written, else the gas table's, a bit's, or a register's."""
+    if point.range is not None:
+        return point.range[0], point.range[1]
+    row = row_of(point)
+    return 0.0, row.high if row else 1.0 if point.kind == "state" else 65535.0
+
+
+def folds(point: PointTable) -> bool:
+    """Whether a low value after over-range means nothing: catalytic, or %LEL and nobody said."""
+    if point.sensor is None:
+        return row_of(point) is not None and unit_of(point) == "%LEL"
+    return point.sensor == "catalytic"
+
+
+def stale_ns(device: DeviceTable, point: PointTable, kind: str) -> int:
+    """After how long without a reading it is stale; `kind` is what its template watches."""
+    every = duration_ns(point.expect_every or device.scan)
+    bound = max(STALE_SCANS * every, STALE_NS_MIN)
+    return min(bound, STALE_NS_MAX) if watched_closely(point, kind) else bound
+
+
+def watched_closely(point: PointTable, kind: str) -> bool:
+    """Whether the longest silence is bound: all of a gas or ESD device, and any gas detector."""
+    return kind in ("gas", "esd") or point.gas is not None
+
+
+def point_of(
+    device: DeviceTable, written: PointTable, index: int, *, kind: str, armed: str
+) -> Point:
+    """The point; of one that `check` refuses as good as it goes."""
+    row = row_of(written)
+    low, high = range_of(written)
+    return Point(
+        id=f"{device.enterprise}/{device.id}/{point_id(written)}",
+        index=index,
+        tag=written.tag,
+        enterprise=device.enterprise,
+        device=f"{device.enterprise}/{device.id}",
+        zone=f"{device.enterprise}/{written.zone}",
+        unit=unit_of(written),
+        gas=row.key if row else "",
+        kind=written.kind or "",
+        low=low,
+        high=high,
+        resolution=resolution_of(written),
+        stale_ns=stale_ns(device, written, kind),
+        armed=armed,
+        head=f"{device.enterprise}/{written.head}" if written.head else "",
+        folds=folds(written),
+        sentinels=tuple((float(v), int(SENTINELS[m])) for v, m in written.sentinel.items()),
+        scan_ns=duration_ns(device.scan),
+        on_change=written.expect_every is not None,
+    )
+
+
+def gas_limits(point: Point, written: PointTable, *, lift_yellow: bool = False) -> list[Limit]:
+    """The limits of a gas point, its own set points rounded to the safe side.
+
+    A detector shows steps of its resolution: between two of them a set point would be reached one
+    step late, and a deadband below one step is none. Fault where a default is needed and there is
+    none.
+    """
+    al1, al2 = set_points(point, written)
+    limits = limits_for(point, al1=al1, al2=al2, lift_yellow=lift_yellow)
+    return [replace(each, deadband=deadband(point, each.deadband)) for each in limits]
+
+
+def set_points(point: Point, written: PointTable) -> tuple[float | None, float | None]:
+    """The set points that the site wrote: down to a step for high limits, up for low ones."""
+    safe = round_up if point.gas == "O2" else round_down
+    al1, al2 = (
+        None if value is None else safe(value, point.resolution)
+        for value in (written.al1, written.al2)
+    )
+    return al1, al2
+
+
+def deadband(point: Point, written: float) -> float:
+    """At least one step of the channel's resolution."""
+    return max(written, point.resolution)
