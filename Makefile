@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 # `make test` has every server: a skip is a failure.
 ALL_REQUIRED := PARKWATCH_REQUIRE_ALL=1
 
-.PHONY: help setup demo test check fix bench influxd lock apt-test chroot-demo clean-room-test
+.PHONY: help setup demo test check fix bench fuzz influxd lock apt-test chroot-demo clean-room-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ check: setup ## what CI runs: format, lint, types, import contracts, tidy, then 
 
 bench: setup $(if $(filter-out rules,$(ONLY)),,$(VENV)/.bench) ## measurements as ratios against references: make bench ONLY=e2e JSON=FILE
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(ARGS)
+
+fuzz: setup ## random parks against a slow engine: make fuzz ONLY=rules SECONDS=60 ARGS="--seed N"
+	@$(BIN)/python tests/rules/fuzz.py --only $(or $(ONLY),rules) --seconds $(or $(SECONDS),60) $(ARGS)
 
 lock: setup ## write the locks anew from pyproject.toml; UPGRADE=1 takes newer versions
 	@export UV_SYSTEM_CERTS=1; compile() { $(BIN)/uv pip compile -q --universal --python-version 3.11 \

@@ -36,6 +36,11 @@ class Ages:
     def channels(self) -> list[int]:
         return list(self._point)
 
+    def start(self, now: int) -> None:
+        """What was never tested is too old from the start: all clocks are looked at once."""
+        for channel in self._point:
+            heappush(self._heap, (now, channel))
+
     def read(self, point: int, now: int) -> int:
         """A point was read and known: its channel, whose age is 0 now."""
         channel = self.of[point]
@@ -57,7 +62,10 @@ class Ages:
 
     def _plan(self, channel: int) -> None:
         for row in self._table.span[channel]:
-            limit_ns = round(float(self._table.limit[row]) * MINUTE_NS)
+            minutes = float(self._table.limit[row])
+            limit_ns = round(minutes * MINUTE_NS)
+            while limit_ns / MINUTE_NS < minutes:
+                limit_ns += 1  # Rounded down it would be looked at before it is there, once.
             heappush(self._heap, (self._last[channel] + limit_ns, channel))
 
     def snapshot(self) -> dict[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from parkwatch.rules.compile import NEVER
@@ -193,7 +193,11 @@ class Book:
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-able."""
-        return {"alarms": [asdict(alarm) for alarm in self.alarms.values()], "last": self.last}
+        alarms = [
+            {name: getattr(alarm, name) for name in Alarm.__slots__}
+            for alarm in self.alarms.values()
+        ]
+        return {"alarms": alarms, "last": self.last}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The reverse of `snapshot`."""

@@ -44,7 +44,6 @@ class Causes:
         if limit.point >= 0:
             point = self._points[limit.point]
             cause = {"tag": point.tag, **self._sample(limit.point)}
-            cause = {**cause, "point": point.id}
         if limit.group != "fault":
             cause |= {
                 "limit": limit.limit, "side": limit.side, "clause": limit.clause,
@@ -59,15 +58,15 @@ class Causes:
             cause |= self._measured(row, limit.measure)
             cause["kind"] = limit.kind
         if raised:
-            cause["held_s"] = round((now - int(self._table.since[row])) / SECOND_NS, 3)
+            cause["held_s"] = round((now - self._table.at.since[row]) / SECOND_NS, 3)
         return cause
 
     def _sample(self, index: int) -> dict[str, Any]:
-        quality = int(self._channels.qualities[index])
+        quality, point = self._channels.at_quality[index], self._points[index]
         return {
-            "point": self._points[index].id,
+            "point": point.id,
             "value": self._channels.finite(index),
-            "unit": self._points[index].unit,
+            "unit": point.unit,
             "quality": status_name(quality),
             "reason": reason_name(quality),
         }
@@ -97,6 +96,20 @@ class Causes:
             "healthy": verdict.healthy,
             "unit": self._points[electorate.points[0]].unit,
             "voters": self.voters(verdict.voters),
+        }
+
+    def of_blind(self, electorate: Electorate, lost: Sequence[int]) -> dict[str, Any]:
+        """The cause of a zone's blindness: which detectors are lost, and how many are left."""
+        total = len(electorate.heads)
+        tags = ", ".join(self._points[p].tag for p in lost)
+        seen = total - len(lost)
+        return {
+            "tag": electorate.zone.rpartition("/")[2],
+            "gas": electorate.gas,
+            "healthy": seen,
+            "heads": total,
+            "text": f"{total} 只可见 {seen} 只,失去 {seen} of {total} detectors seen, lost: {tags}",
+            "points": [self._points[p].id for p in lost],
         }
 
     def voters(self, points: Sequence[int]) -> list[dict[str, Any]]:

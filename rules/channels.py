@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -169,9 +170,12 @@ class Channels:
         self.stale_next = min(self.stale_next, now + int(self._stale_ns[channel]))
 
     def settle(self, channel: int, *, open_: bool) -> None:
-        """The guard of a channel after its rows were judged; closed where every reading counts."""
+        """The guard of a channel after its rows were judged; closed where every reading counts: it
+        is blind, so that no value may stay, or a reading as before may fold it again."""
         low, high = _EMPTY
-        if open_:
+        quality = self.at_quality[channel]
+        folds = channel in self._folds and _READING[quality] == _HIGH
+        if open_ and not folds and not IS_BLIND[quality]:
             low, high = guard(
                 self._table, channel, float(self.low[channel]), float(self.high[channel])
             )
@@ -238,13 +242,14 @@ class Channels:
 
     def alive(self, points: Sequence[int], now: int) -> None:
         """A heartbeat that names their device keeps points that publish on change from stale."""
-        seen = [point for point in points if not self._silent[point]]
-        self._alive[seen] = now
+        some = np.array(points, dtype=np.int64)
+        seen = np.maximum(self.receiveds[some], self._alive[some]) + self._stale_ns[some]
+        self._alive[some[~self._silent[some] & (seen > now)]] = now  # Else it came too late.
 
     def finite(self, channel: int) -> float | None:
         """The value of a channel, None where there is none to show."""
-        value = float(self.values[channel])
-        return value if np.isfinite(value) else None
+        value = self.at_value[channel]
+        return value if math.isfinite(value) else None
 
 
 def _aligned(n: int) -> NDArray[np.float64]:

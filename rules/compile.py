@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import Formula, Measure
+from parkwatch.rules.measure import Apart, Formula, Measure
 from parkwatch.rules.site import SECOND_NS, Limit, Site
 
 NEVER = int(np.iinfo(np.int64).max)
@@ -87,6 +87,7 @@ class Table:
             if limit.measure is not None:
                 channel = self._channel(limit.measure, number, per_channel)
             per_channel[channel].append(limit)
+        self._peers(number, per_channel)
         self.limits: list[Limit] = []
         begin = [0]
         for channel, own in enumerate(per_channel):
@@ -113,6 +114,15 @@ class Table:
             self.measures.append(measure)
             rows.append([])
         return found
+
+    def _peers(self, number: dict[Measure, int], rows: list[list[Limit]]) -> None:
+        """Channels without rows for detectors that are only compared with."""
+        apart = [measure for measure in self.measures if isinstance(measure, Apart)]
+        known = {(measure.point, measure.window_ns) for measure in apart}
+        for measure in apart:
+            for peer in measure.peers:
+                if (peer, measure.window_ns) not in known:
+                    self._channel(Apart(peer, (), measure.window_ns), number, rows)
 
     def _columns(self) -> None:
         rows, n = self.limits, len(self.limits)
@@ -160,12 +170,16 @@ class Table:
                 where.setdefault(channel, []).append(number[id(limit)])
         self.gates = where
 
-    def fall_back(self, row: int) -> int:
-        """An override ended: the row's limit is its legal bound again; the row's channel."""
-        bound = replace(self.limits[row], limit=self.limits[row].bound, until=0)
-        self.limits[row] = bound
-        self.at.limit[row], self.at.release[row] = bound.limit, _release(bound)
-        return int(self.channel[row])
+    def fall_back(self, due: int) -> list[int]:
+        """The rows whose override ended by `due`: their limit is the legal bound again."""
+        rows = []
+        while self.overrides and self.overrides[-1][0] <= due:
+            row = self.overrides.pop()[1]
+            bound = replace(self.limits[row], limit=self.limits[row].bound, until=0)
+            self.limits[row] = bound
+            self.at.limit[row], self.at.release[row] = bound.limit, _release(bound)
+            rows.append(row)
+        return rows
 
     def key(self, row: int) -> Key:
         """The alarm of a row, as `groups` and `shadows` name it."""

@@ -105,7 +105,8 @@ def build(draft: Draft) -> None:
 def _test(draft: Draft, suffix: str, point: Point) -> None:
     """A portable test is no detector of the zone: it raises its own alarms and never votes."""
     if point.gas not in GASES:
-        draft.refuse("EQP-202", f"{point.tag} 未写气体 has no gas", "写明 gas write its gas")
+        what = f"{point.tag} 未写气体 has no gas"
+        draft.refuse("EQP-202", what, "写明 gas write its gas", point=point)
         return
     try:
         limits = profiles.limits(
@@ -114,7 +115,7 @@ def _test(draft: Draft, suffix: str, point: Point) -> None:
             enriched=bool(draft.number("enriched", suffix)),
         )  # fmt: skip
     except Fault as fault:
-        draft.refuse(fault.code, f"{point.tag} {fault.what}", fault.remedy)
+        draft.refuse(fault.code, f"{point.tag} {fault.what}", fault.remedy, point=point)
         return
     draft.arm(point, *(dataclasses.replace(limit, votes=False) for limit in limits))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heapq import heappush
 
-from parkwatch.rules.compile import NEVER, TRUE, UNKNOWN, Table
+from parkwatch.rules.compile import FALSE, NEVER, TRUE, UNKNOWN, Table
 
 
 def change(table: Table, row: int, truth: int, now: int, on_ns: int, off_ns: int) -> bool:
@@ -38,6 +38,16 @@ def expire(table: Table, row: int) -> None:
     """A row's delay ran to its end: what held all the time is now so."""
     table.at.due[row] = NEVER
     table.at.live[row] = table.at.holds[row]
+
+
+def cut(table: Table, row: int) -> bool:
+    """End a row without its off-delay; True where it was live."""
+    at = table.at
+    was_live = bool(at.live[row])
+    at.truth[row] = FALSE
+    at.holds[row] = at.live[row] = False
+    at.due[row] = at.left[row] = NEVER
+    return was_live
 
 
 def _pause(table: Table, row: int, now: int) -> None:

@@ -153,6 +153,10 @@ class Engine(Evaluation):
             {
                 "book": self._settle.book.snapshot(),
                 "shadows": self._settle.shadows.levels,
+                "planned": {
+                    self._site.points[p].id: self._channels.at_quality[p]
+                    for p in self._settle.blindness.planned()
+                },
                 "folded": self._ids(self._channels.folded),
                 "doubted": self._ids(self._channels.doubted),
                 "lost": {self._site.points[p].id: v for p, v in self._channels.lost.items()},
@@ -178,6 +182,9 @@ class Engine(Evaluation):
                 ("folded", self._channels.folded), ("doubted", self._channels.doubted)
             ):  # fmt: skip
                 marks.update(self._index[p] for p in rest[name] if p in self._index)
+            for name, quality in rest["planned"].items():
+                if name in self._index:
+                    self._channels.at_quality[self._index[name]] = quality
             lost = {self._index[p]: v for p, v in rest["lost"].items() if p in self._index}
             self._channels.lost.update(lost)
             last = {self._index[p]: t for p, t in rest["ages"].items() if p in self._index}
@@ -193,6 +200,7 @@ class Engine(Evaluation):
         self._channels.watch(every, self._now)
         self._settle.masked[self._settle.links.suppressed(every)] = True
         self._channels.unsettle(self._settle.masked)
+        self._settle.blindness.resume(self._now)
         for point, rows in self._table.yielding.items():
             live = self._settle.limit_live(point)
             for row in rows:

@@ -68,20 +68,20 @@ def _check_roles(draft: Draft, model: Model) -> None:
         if role is None:
             draft.refuse(
                 "EQP-101", f"未知角色 unknown role {key} ({point.tag})",
-                f"用 use {', '.join(role.name for role in model.roles)}",
+                f"用 use {', '.join(role.name for role in model.roles)}", point=point,
             )  # fmt: skip
         elif role.state != (point.kind == "state"):
             is_, wanted = ("不是", "a state") if role.state else ("是", "a measured value")
             draft.refuse(
                 "EQP-102", f"{point.tag} {is_}开关量 is not {wanted}, as {key} must be",
-                "改 kind 或角色 change its kind or its role",
+                "改 kind 或角色 change its kind or its role", point=point,
             )  # fmt: skip
             del draft.points[key]
     for role in model.roles:
         if role.required and not any(role.suffix(key) is not None for key in draft.points):
             draft.refuse(
                 "EQP-105", f"缺角色 no point has the role {role.name}",
-                "给相应的点写 role give it to the point, or nothing guards this",
+                "给相应的点写 role give it to the point, or nothing guards this", key=role.name,
             )  # fmt: skip
 
 
@@ -93,11 +93,12 @@ def _check_plate(draft: Draft, model: Model, plate: Mapping[str, float]) -> None
     """Every figure is one of the model's and a number, so that a slip is not a missing figure."""
     for key in sorted(plate):
         if key not in draft.plate:
-            draft.refuse("EQP-104", f"{key} 不是数 is no number", "写成有限的数 write a number")
+            what, fix = f"{key} 不是数 is no number", "写成有限的数 write a number"
+            draft.refuse("EQP-104", what, fix, key=key)
         elif not any(Role(name, many=True).suffix(key) is not None for name in model.plate):
             draft.refuse(
                 "EQP-103", f"未知参数 unknown figure {key}",
-                f"用 use {', '.join(sorted(model.plate))}",
+                f"用 use {', '.join(sorted(model.plate))}", key=key,
             )  # fmt: skip
 
 

@@ -35,22 +35,23 @@ def build(draft: Draft) -> None:
             if suffix not in known:
                 draft.refuse(
                     "EQP-201", f"{bit.tag} 无对应气体点 a panel bit without its gas point",
-                    f"给气体点角色 give the detector the role gas-{suffix}",
+                    f"给气体点角色 give the detector the role gas-{suffix}", point=bit,
                 )  # fmt: skip
 
 
 def _detector(draft: Draft, suffix: str, point: Point) -> None:
     if point.gas not in GASES:
         draft.refuse(
-            "EQP-202", f"{point.tag} 未写气体 has no gas", "写明 gas write the gas of the detector"
-        )
+            "EQP-202", f"{point.tag} 未写气体 has no gas", "写明 gas write the gas of the detector",
+            point=point,
+        )  # fmt: skip
         return
     written = (draft.number("al1", suffix), draft.number("al2", suffix))
     al1, al2 = written
     if al1 is not None and al2 is not None and not _ordered(point, al1, al2):
         draft.refuse(
             "EQP-203", f"{point.tag} {al1:g}, {al2:g} 两级次序不对 levels in the wrong order",
-            "二级须离正常更远 level 2 lies further from normal",
+            "二级须离正常更远 level 2 lies further from normal", point=point,
         )  # fmt: skip
         return
     try:
@@ -59,7 +60,7 @@ def _detector(draft: Draft, suffix: str, point: Point) -> None:
             enriched=bool(draft.number("enriched", suffix)),
         )  # fmt: skip
     except Fault as fault:
-        draft.refuse(fault.code, f"{point.tag} {fault.what}", fault.remedy)
+        draft.refuse(fault.code, f"{point.tag} {fault.what}", fault.remedy, point=point)
         return
     draft.arm(point, *limits)
     _panel(draft, suffix, point, limits)
@@ -83,7 +84,7 @@ def _panel(draft: Draft, suffix: str, point: Point, limits: list[Limit]) -> None
     elif bit is not None:
         draft.refuse(
             "EQP-204", f"{bit.tag} 仅用于氧气 {_HIGH_BIT} is for oxygen",
-            "用 panel-al1、panel-al2 use those roles",
+            "用 panel-al1、panel-al2 use those roles", point=bit,
         )  # fmt: skip
     draft.arm(point, *(_said(bit, limit) for bit, limit in bits))
     if bits:

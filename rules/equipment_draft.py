@@ -23,11 +23,16 @@ OURS = "ParkWatch (D)"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why something does not arm: stable `code`, `what` is wrong, `fix` in one sentence."""
+    """Why something does not arm: stable `code`, `what` is wrong, `fix` in one sentence.
+
+    `point`: index of the point that it is about; `key`: the figure of the plate, or the role.
+    """
 
     code: str
     what: str
     fix: str
+    point: int = -1
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,12 @@ class Draft:
     limits: list[Limit] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
-    def refuse(self, code: str, what: str, fix: str) -> None:
+    def refuse(
+        self, code: str, what: str, fix: str, *, point: Point | None = None, key: str = ""
+    ) -> None:
         """Say why something does not arm."""
-        self.refusals.append(Refusal(code, f"{self.device_id}: {what}", fix))
+        index = -1 if point is None else point.index
+        self.refusals.append(Refusal(code, f"{self.device_id}: {what}", fix, index, key))
 
     def number(self, key: str, suffix: str = "") -> float | None:
         """A figure of the plate, `KEY-SUFFIX` before `KEY`; None where it is not declared."""
@@ -102,11 +110,12 @@ class Draft:
                 f"{point.tag} {limit.group} {limit.level} 级 {limit.limit:g} 不在量程 "
                 f"{point.low:g}-{point.high:g} 内 cannot be reached or left within the range",
                 "核对量程、单位与铭牌 check range, unit and nameplate",
+                point=point,
             )
 
-    def unprotected(self, code: str, point: Point, what: str, fix: str) -> None:
+    def unprotected(self, code: str, point: Point, what: str, fix: str, *, key: str = "") -> None:
         """Refuse, and arm a standing yellow alarm that says that this point is not protected."""
-        self.refuse(code, f"{point.tag} {what}", fix)
+        self.refuse(code, f"{point.tag} {what}", fix, point=point, key=key)
         self.limits.append(
             Limit(
                 point.index, "due", 1, "high", 1.0, Grade.YELLOW, measure=formula("1 >= 1"),

@@ -69,7 +69,7 @@ def _bypasses(draft: Draft) -> None:
 
 
 def _several(draft: Draft, zone: str, points: Sequence[Point]) -> None:
-    """`ZONE:bypass`; two that are seen decide, whatever the others are (Kleene's count)."""
+    """`ZONE:bypass-DEVICE`; two that are seen decide, whatever the others are (Kleene's count)."""
     if len(points) > NAMES_MAX:
         draft.refuse(
             "EQP-501", f"{zone} 有 {len(points)} 个旁路 too many bypasses to count",
@@ -77,11 +77,12 @@ def _several(draft: Draft, zone: str, points: Sequence[Point]) -> None:
         )  # fmt: skip
         return
     names = {f"bypass_{n}": point for n, point in enumerate(points, 1)}
+    device = draft.device_id.rpartition("/")[2]
     draft.limits.append(
         Limit(
             -1, "state", 1, "high", 1.0, Grade.ORANGE, off_delay_ns=seconds(OFF_S),
             measure=formula(f"count({', '.join(names)}) > 1", **names), kind="expression",
-            alarm=f"{zone}:bypass", clause=_SEVERAL, name="bypass-count",
+            alarm=f"{zone}:bypass-{device}", clause=_SEVERAL, name="bypass-count",
         )
     )  # fmt: skip
 
@@ -94,7 +95,7 @@ def _valves(draft: Draft, trips: Sequence[Point]) -> None:
         alone = commands.get(suffix) or feedbacks[suffix]
         draft.refuse(
             "EQP-502", f"{alone.tag} 阀门指令与反馈不成对 command and feedback are no pair",
-            f"补另一个 add valve-command-{suffix} or valve-feedback-{suffix}",
+            f"补另一个 add valve-command-{suffix} or valve-feedback-{suffix}", point=alone,
         )  # fmt: skip
     if len(trips) > NAMES_MAX:
         draft.refuse(
@@ -146,7 +147,7 @@ def _deviation(draft: Draft, vote: str, sensors: Sequence[Point]) -> None:
     if not 2 <= len(sensors) <= 3 or len({(p.unit, p.gas) for p in sensors}) > 1:
         draft.refuse(
             "EQP-503", f"{first.tag} 表决须 2-3 台同量仪表 a vote is 2 or 3 sensors of one kind",
-            "核对 voted-* 角色与单位 check roles and units",
+            "核对 voted-* 角色与单位 check roles and units", point=first,
         )  # fmt: skip
         return
     names = dict(zip("abc", sensors, strict=False))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from parkwatch.rules.alarms import Book
-from parkwatch.rules.site import Site
+from parkwatch.rules.measure import Formula
+from parkwatch.rules.site import Limit, Site
 
 MS_NS = 1_000_000
+_KEPT = ("first_out_of", "trip", "first_out")
 
 
 class FirstOuts:
@@ -20,10 +25,18 @@ class FirstOuts:
         self._points = site.points
         self._book = book
 
-    def of(self, group: str, alarm: str, point: int, time: int) -> dict[str, Any]:
-        """What a trip adds to its cause. `uncertainty_ms`: two trips closer than the scans of
-        their points apart cannot be told apart; `together` names those."""
-        mine = self._mine(alarm, point, time)
+    def kept(self, alarm: str) -> dict[str, Any]:
+        """What stays of a trip in the cause of its alarm when its condition is over."""
+        before = self._book.alarms.get(alarm)
+        return {k: before.cause[k] for k in _KEPT if k in before.cause} if before else {}
+
+    def of(self, limit: Limit, alarm: str, times: NDArray[np.int64]) -> dict[str, Any]:
+        """What a trip adds to its cause; `times`: newest source time by point index.
+
+        `uncertainty_ms`: two trips closer than the scans of their points apart cannot be told
+        apart; `together` names those.
+        """
+        mine, group = self._mine(limit, alarm, times), limit.first_out
         known = [
             a.cause["trip"]
             for a in self._book.alarms.values()
@@ -49,12 +62,17 @@ class FirstOuts:
             },
         }
 
-    def _mine(self, alarm: str, point: int, time: int) -> dict[str, Any]:
+    def _mine(self, limit: Limit, alarm: str, times: NDArray[np.int64]) -> dict[str, Any]:
         """This trip; one that is already in the book keeps the time of its first."""
         before = self._book.alarms.get(alarm)
         if before is not None and "trip" in before.cause:
             return dict(before.cause["trip"])
-        declared = self._points[point]
+        tag, name, points = limit.name or alarm, alarm, [limit.point]
+        if limit.point >= 0:
+            tag, name = self._points[limit.point].tag, self._points[limit.point].id
+        else:  # A rule of a zone trips when the newest of its points does.
+            points = list(limit.measure.points) if isinstance(limit.measure, Formula) else []
         return {
-            "tag": declared.tag, "point": declared.id, "time": time, "scan_ns": declared.scan_ns,
+            "tag": tag, "point": name, "time": max((int(times[p]) for p in points), default=0),
+            "scan_ns": max((self._points[p].scan_ns for p in points), default=0),
         }  # fmt: skip

@@ -57,9 +57,10 @@ class Formulas:
         """Whether a point was already read in this moment."""
         return bool(self._read[point])
 
-    def any_seen_before(self, points: NDArray[np.int32]) -> bool:
-        """The same for many."""
-        return bool(self._read[points].any())
+    def first_again(self, points: NDArray[np.int32]) -> int:
+        """The position of the first of many points that was already read in this moment."""
+        seen = self._read[points]
+        return int(seen.argmax()) if seen.any() else len(points)
 
     def enter(self, point: int) -> None:
         """A point was read."""

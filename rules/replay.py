@@ -143,9 +143,13 @@ def compare(old: Replayed, new: Replayed) -> list[Compared]:
     unseen = {*old.unseen, *new.unseen} - {
         side.site.points[index].id for side in (old, new) for index in side.seen
     }
+    blind = {
+        f"{point.zone}:blind-{point.gas.lower()}"
+        for side in (old, new) for point in side.site.points if point.id in unseen
+    }  # fmt: skip
     found = []
     for rule in sorted({*old.days, *new.days}):
-        if rule.alarm.rpartition(":")[0] in unseen:
+        if rule.alarm.rpartition(":")[0] in unseen or rule.alarm in blind:
             continue
         before, after = old.days.get(rule, {}), new.days.get(rule, {})
         days = {day: (before.get(day, 0), after.get(day, 0)) for day in sorted({*before, *after})}

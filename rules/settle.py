@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parkwatch.rules.alarms import Book, Live
+from parkwatch.rules.alarms import SUPPRESSED, Book, Live
+from parkwatch.rules.blind import GRADES, RED_LEVEL, Blindness
 from parkwatch.rules.causes import Causes
 from parkwatch.rules.channels import Channels
 from parkwatch.rules.compile import TRUE, UNKNOWN, Key, Table
@@ -33,6 +34,7 @@ class Settle:
         self.shadows = Shadows()
         self.votes = Votes(site, table)
         self.links = Links(site, self.book)
+        self.blindness = Blindness(table, channels, self.votes)
         self.causes = Causes(site, table, channels)
         self._firsts = FirstOuts(site, self.book)
         self.masked: NDArray[np.bool_] = np.zeros(len(site.points), dtype=np.bool_)
@@ -43,7 +45,7 @@ class Settle:
         """The id of a group's alarm."""
         return key if isinstance(key, str) else f"{self._site.points[key[0]].id}:{key[1]}"
 
-    def settle(self, dirty: Iterable[Dirty], swayed: Sequence[int], now: int) -> list[Transition]:
+    def settle(self, dirty: Collection[Dirty], swayed: Sequence[int], now: int) -> list[Transition]:
         """Alarms of groups whose rows changed, then the votes that these points sway."""
         out: list[Transition] = []
         votes: dict[str, Electorate] = {}
@@ -57,28 +59,37 @@ class Settle:
                 votes[of[key[0]].alarm] = of[key[0]]
         for electorate in votes.values():
             out += self.vote(electorate, now)
+        for electorate in self._unseen(dirty, swayed).values():
+            out += self.blind(electorate, now)
         return out
+
+    def _unseen(self, dirty: Iterable[Dirty], swayed: Sequence[int]) -> dict[str, Electorate]:
+        """Zones of points that can be seen again, or no longer."""
+        points = [key[0] for _, key in dirty if isinstance(key, tuple) and key[1] == "fault"]
+        of = self.votes.of
+        return {of[p].alarm: of[p] for p in (*points, *swayed) if p in of}
 
     # Groups --------------------------------------------------------------------------------
 
     def _group(self, key: Key, now: int, *, shadow: bool) -> list[Transition]:
-        table = self._table
+        table, at = self._table, self._table.at
         rows = (table.shadows if shadow else table.groups)[key]
-        live = [row for row in rows if table.live[row]]
-        top = max(live, key=lambda row: table.limits[row].level, default=None)
-        named = rows[0] if top is None else top
+        live = [row for row in rows if at.live[row]]
+        top = live[-1] if live else None
+        named = rows[0] if top is None else self._first_of(live)
         limit = table.limits[named]
-        lowest = next((row for row in rows if table.holds[row]), named)
+        lowest = next((row for row in rows if at.holds[row]), named)
         fault = limit.group == "fault"
         alarm = self.alarm_id(key)
         cause = self.causes.of_row(named, now, raised=top is not None)
         if limit.first_out and top is not None:
-            time = int(self._channels.times[limit.point])
-            cause |= self._firsts.of(limit.first_out, alarm, limit.point, time)
+            cause |= self._firsts.of(limit, alarm, self._channels.times)
+        elif limit.first_out:
+            cause |= self._firsts.kept(alarm)
         state = Live(
             limit.level if top is not None else 0,
             self._fault_grade(limit.point, cause) if fault else self._grade(live, limit.level),
-            began=int(table.since[lowest]),
+            began=at.since[lowest],
             cause=cause,
             latch=any(table.limits[row].latch for row in live),
             mask=self.links.mask(limit.point, self._channels.at_quality[limit.point])
@@ -93,9 +104,15 @@ class Settle:
             self.yields.append(limit.point)
         return out
 
+    def _first_of(self, live: Sequence[int]) -> int:
+        """Of live rows, ascending in level, the first one of the highest level."""
+        limits = self._table.limits
+        top = limits[live[-1]].level
+        return next(row for row in live if limits[row].level == top)
+
     def _grade(self, live: Sequence[int], level: int) -> Grade:
-        limits = (self._table.limits[row] for row in live)
-        return highest(Grade.BLUE, *(limit.grade for limit in limits if limit.level == level))
+        grades = [limit.grade for row in live if (limit := self._table.limits[row]).level == level]
+        return grades[0] if len(grades) == 1 else highest(Grade.BLUE, *grades)
 
     def _fault_grade(self, point: int, cause: dict[str, Any]) -> Grade:
         """Orange where the channel was lost while a limit was TRUE or its delay ran, or reads
@@ -107,14 +124,16 @@ class Settle:
         at_stake = [
             row for row in rows
             if table.truth[row] == UNKNOWN and (table.holds[row] or table.live[row])
+            and not table.limits[row].shadow
         ]  # fmt: skip
         if at_stake and point in self._channels.lost:
             last, row = self._channels.lost[point], at_stake[0]
             limit = table.limits[row]
-            worse = last > limit.limit if limit.side == "high" else last < limit.limit
-            # Beyond the limit that it reached it went on; before it, it was on its way back.
-            cause["lost"] = {"value": last, "trend": "rising" if worse == table.high[row] else
-                             "falling"}  # fmt: skip
+            if last != limit.limit:  # Since it was reached the value went on, or came back.
+                trend = "rising" if last > limit.limit else "falling"
+                cause["lost"] = {"value": last, "trend": trend}
+            else:
+                cause["lost"] = {"value": last}
         return Grade.ORANGE if at_stake or point in self._channels.beyond else Grade.BLUE
 
     def limit_live(self, point: int) -> bool:
@@ -138,6 +157,20 @@ class Settle:
             electorate.alarm, now, Live(level, Grade.RED, now, cause, latch=True)
         )
 
+    def blind(self, electorate: Electorate, now: int) -> list[Transition]:
+        """Settle the blindness of one zone; where a link speaks for all that is lost, it does."""
+        level = self.blindness.level(electorate, now)
+        alarm = f"{electorate.zone}:blind-{electorate.gas.lower()}"
+        if not level and alarm not in self.book.alarms:
+            return []
+        lost = self.blindness.lost(electorate)
+        hidden = 0 < level < RED_LEVEL and all(self.masked[p] for head in lost for p in head)
+        mask = SUPPRESSED if hidden else ""
+        cause = self.causes.of_blind(electorate, [head[0] for head in lost])
+        grade = GRADES.get(level, Grade.BLUE)
+        out = self.book.level(alarm, now, Live(level, grade, now, cause, mask=mask))
+        return out + self.book.suppress(alarm, now, mask=mask, because=cause)
+
     # Masks of links ------------------------------------------------------------------------
 
     def after_fault(self, point: int, now: int) -> list[Transition]:
@@ -147,11 +180,13 @@ class Settle:
         out: list[Transition] = []
         if not self.book.live_level(name):
             out += self.book.suppress(name, now, mask="", because={})
-        alarm = self.book.alarms.get(name)
+        alarm, before = self.book.alarms.get(name), bool(self.masked[point])
         self.masked[point] = alarm is not None and bool(alarm.mask)
         if self.masked[point]:
             for link in self.links.active(point):
                 out += self._lift(link, now)
+        if self.masked[point] != before and point in self.votes.of:
+            out += self.blind(self.votes.of[point], now)
         return out
 
     def _lift(self, link: str, now: int) -> list[Transition]:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parkwatch.rules.compile import NEVER, Table
+from parkwatch.rules.compile import GATED, NEVER, YIELDED, Table
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import Transition
 from parkwatch.rules.windows import Windows
 
-MAGIC = b"parkwatch-engine-2\n"
+MAGIC = b"parkwatch-engine-3\n"
 _LEVELS = frozenset({"raise", "reraise", "rise", "fall", "return"})
 _COLUMNS = ("holds", "live", "since", "left", "off")
 
@@ -79,7 +79,7 @@ def pack(
     names = []
     for i, some in enumerate(windows):
         names.append([keys.names_of[channel] for channel in some.channels])
-        columns |= {f"window-{i}-{name}": column for name, column in some.snapshot().items()}
+        columns |= {f"window-{i}-{name}": column for name, column in some.snapshot(now).items()}
     head = {
         "now": now,
         "rest": rest,
@@ -137,6 +137,12 @@ def _rows(keys: Keys, table: Table, packed: bytes, columns: Mapping[str, NDArray
         there = np.array([i for _, i in kept], dtype=np.int64)
     for name in _COLUMNS:
         getattr(table, name)[here] = columns[name][there]
+    # Nothing would ever switch on what has no enable expression, or yields to nothing, any more.
+    switched = np.zeros_like(table.off)
+    for why, groups in ((GATED, table.gates), (YIELDED, table.yielding)):
+        for rows in groups.values():
+            switched[rows] |= why
+    table.off &= switched
 
 
 def _windows(

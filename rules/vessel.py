@@ -51,7 +51,7 @@ def guard(draft: Draft, point: Point) -> None:
             "EQP-402", point,
             f"未保护:工作压力 {p_work:g} 不低于整定压力的 98 % ({room:g}) not protected, p_work is "
             "not below 0.98 p_sv_set",
-            "核对工作压力与安全阀整定压力 check both: no alarm fits between them",
+            "核对工作压力与安全阀整定压力 check both: no alarm fits between them", key="p_work",
         )  # fmt: skip
         return
     if p_sv_set > p_design:
@@ -59,7 +59,7 @@ def guard(draft: Draft, point: Point) -> None:
             "EQP-403", point,
             f"未保护:整定压力 {p_sv_set:g} 高于设计压力 {p_design:g} not protected, p_sv_set is "
             "above p_design",
-            "核对安全阀与铭牌 check the valve and the nameplate (TSG 21-2016)",
+            "核对安全阀与铭牌 check the valve and the nameplate (TSG 21-2016)", key="p_sv_set",
         )  # fmt: skip
         return
     _arm(draft, point, p_work, p_sv_set, p_design)

@@ -26,14 +26,22 @@ HOUR_NS = 3600 * SECOND_NS
 MINUTE_NS = 60 * SECOND_NS
 Window = Slope | TimeTo | Spread | Changes | Exposure | Apart
 _COLUMNS = ("area", "seen", "low", "high", "changes")
-_STATE = (*_COLUMNS, "held", "since", "part")
+_STATE = (*_COLUMNS, "held", "since", "part", "last", "least")
+Result = tuple[int, float, bool]
+"""A channel, its measure, and whether that is only a lower bound."""
 
 
 class Windows:
     """All windows of a site with one number of parts `k`; (w, k) rings, (w,) what runs on.
 
     `of[p]`: windows of a point. `channels[w]`: where each result goes. `due`: when the next part is
-    complete. `held`: the value that counts until the next, NaN while the point is not known.
+    complete. `held`: the value that counts until the next, NaN while the point is not known. `last`
+    and `least`: the newest result, and whether it is only a lower bound. `awaited[p]`: not read
+    since a restart.
+
+    While the point is not known, a window says nothing or is a lower bound: a gap neither raises
+    (but by what was seen of an exposure) nor clears. Seen again in the same part, it says again
+    what it said.
     """
 
     def __init__(self, site: Site, windows: Sequence[tuple[int, Window]], k: int, now: int) -> None:
@@ -53,6 +61,13 @@ class Windows:
         self.held = np.full(n, np.nan)
         self._length = np.array([m.window_ns // k for m in self.windows], dtype=np.int64)
         self._clips = [isinstance(m, Exposure) for m in self.windows]
+        self._bounds = np.array(
+            [isinstance(m, Exposure | Changes) for m in self.windows], dtype=np.bool_
+        )
+        self.last = np.full(n, np.nan)
+        self.least = np.zeros(n, dtype=np.bool_)
+        self._restored: list[int] = []
+        self.awaited = np.zeros(len(site.points), dtype=np.bool_)
         self.since = np.full(n, now, dtype=np.int64)
         self.part: NDArray[np.int64] = now // self._length
         self._begin, self._flat = by_point(self.of, len(site.points))
@@ -64,8 +79,13 @@ class Windows:
 
     # Samples -------------------------------------------------------------------------------
 
-    def sample(self, point: int, operand: float, now: int) -> None:
-        """What a point reads from now on; +-inf for out of range, NaN for UNKNOWN."""
+    def sample(self, point: int, operand: float, now: int) -> list[Result]:
+        """What a point reads from now on; +-inf for out of range, NaN for UNKNOWN.
+
+        What windows say that lost their point, or see it again.
+        """
+        turned = []
+        self.awaited[point] = False
         for w in self.of[point]:
             value = operand
             if np.isinf(value):
@@ -76,15 +96,27 @@ class Windows:
                 continue  # It goes on counting.
             self._hold(w, now)
             slot = int(self.part[w] % self.k)
+            was_known = not math.isnan(self.held[w])
             if not math.isnan(value):
-                if not math.isnan(self.held[w]):
+                if was_known:
                     self.changes[w, slot] += 1
                 self.low[w, slot] = min(self.low[w, slot], value)
                 self.high[w, slot] = max(self.high[w, slot], value)
             self.held[w] = value
+            if was_known == math.isnan(value):
+                turned.append(self._says(w))
+        return turned
+
+    def _says(self, w: int) -> Result:
+        """What a window says now."""
+        value, least = float(self.last[w]), bool(self.least[w])
+        if math.isnan(self.held[w]):
+            value, least = (value, True) if self._bounds[w] else (math.nan, False)
+        return self.channels[w], value, least
 
     def sample_many(self, points: NDArray[np.int32], value: NDArray[np.float64], now: int) -> None:
-        """The same for many points, none twice, whose values are known and within range."""
+        """The same for many points, none twice and not `awaited`, whose values are known and
+        within range."""
         starts = self._begin[points]
         counts = self._begin[points + 1] - starts
         firsts = np.cumsum(counts) - counts
@@ -116,17 +148,17 @@ class Windows:
 
     # Results -------------------------------------------------------------------------------
 
-    def close(self, due: int) -> list[tuple[int, float, bool]]:
-        """Complete the parts that end at `due`: (channel, measure, whether it is only a lower
-        bound), in order of channel."""
+    def close(self, due: int) -> list[Result]:
+        """Complete the parts that end at `due`, in order of channel."""
         ended = np.flatnonzero((self.part + 1) * self._length <= due).tolist()
         for w in ended:
             self._hold(w, due)
-        found = sorted(self._measure(ended))
+        self._measure(ended)
         for w in ended:
             self._turn(w, int(self.part[w]) + 1)
         self._plan()
-        return found
+        told, self._restored = sorted({*ended, *self._restored}), []
+        return [self._says(w) for w in told]
 
     def _turn(self, w: int, part: int) -> None:
         """Begin a part; those between, that nobody saw, are empty."""
@@ -139,15 +171,16 @@ class Windows:
         if not math.isnan(held):
             self.low[w, slot] = self.high[w, slot] = held
 
-    def _measure(self, ended: Sequence[int]) -> list[tuple[int, float, bool]]:
+    def _measure(self, ended: Sequence[int]) -> None:
         by_kind: dict[type, list[int]] = {}
         for w in ended:
             by_kind.setdefault(type(self.windows[w]), []).append(w)
-        found: list[tuple[int, float, bool]] = []
-        for kind, ws in by_kind.items():
-            values, least = _KINDS[kind](self, np.array(ws, dtype=np.int64))
-            found += zip((self.channels[w] for w in ws), values.tolist(), least, strict=True)
-        return found
+        for kind, found in by_kind.items():
+            ws = np.array(found, dtype=np.int64)
+            values, least = _KINDS[kind](self, ws)
+            unseen, bounds = np.isnan(self.held[ws]), self._bounds[ws]
+            self.last[ws] = np.where(unseen & ~bounds, np.nan, values)
+            self.least[ws] = least | (unseen & bounds)
 
     def means(self, ws: NDArray[np.int64]) -> NDArray[np.float64]:
         """(w, k) mean of each part, oldest first; NaN where less than half of it was seen."""
@@ -206,19 +239,26 @@ class Windows:
 
     def apart(self, ws: NDArray[np.int64]) -> tuple[NDArray[np.float64], list[bool]]:
         means = self.means(np.arange(len(self.windows)))
-        place = {m.point: i for i, m in enumerate(self.windows) if isinstance(m, Apart)}
+        place = {(m.point, m.window_ns): w for w, m in enumerate(self.windows)
+                 if isinstance(m, Apart)}  # fmt: skip
         found = []
         for w in ws.tolist():
             measure = self.windows[w]
             assert isinstance(measure, Apart)
-            peers = [place[p] for p in measure.peers if p in place]
+            peers = [place[p, measure.window_ns] for p in measure.peers]
             found.append(trend.apart(means[w], means[peers], self._points[w].span))
         return np.array(found), [False] * len(found)
 
     # State ---------------------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, NDArray[Any]]:
-        """The columns by name, as they are (no copy)."""
+    def snapshot(self, now: int) -> dict[str, NDArray[Any]]:
+        """The columns by name, as they are (no copy), with all that was seen until now."""
+        known = np.flatnonzero(~np.isnan(self.held))
+        lasted = (now - self.since[known]).astype(np.float64)
+        slot = self.part[known] % self.k
+        self.area[known, slot] += self.held[known] * lasted
+        self.seen[known, slot] += lasted
+        self.since[known] = now
         return {name: getattr(self, name) for name in _STATE}
 
     def restore(
@@ -230,10 +270,13 @@ class Windows:
         for w in here:
             self.held[w] = np.nan
             self.since[w] = now
+            self.awaited[self._points[w].index] = True
             part = max(int(now // self._length[w]), int(self.part[w]))
             if part > self.part[w]:
                 self._turn(w, part)
-        self._plan()
+                self.last[w], self.least[w] = np.nan, False
+        self._restored += here
+        self.due = now  # What is a lower bound says so without its point.
 
 
 _KINDS = {

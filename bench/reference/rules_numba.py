@@ -27,10 +27,10 @@ COMPILED = find_spec("numba") is not None
 
 
 def jit(function: F) -> F:
-    """Compiled where numba is installed; kept on disk, so that only the first run waits."""
+    """Compiled where numba is installed."""
     if not COMPILED:
         return function
-    return cast("F", importlib.import_module("numba").njit(cache=True)(function))
+    return cast("F", importlib.import_module("numba").njit(function))
 
 
 HIGH, LOW = np.array(rules_loop.HIGH, np.int8), np.array(rules_loop.LOW, np.int8)

@@ -19,6 +19,7 @@ from parkwatch.daemon.app.supervisor import keep
 from parkwatch.daemon.app.systemd import Notifier
 from parkwatch.daemon.app.webchild import WebChild
 from parkwatch.daemon.config.applied import Chosen
+from parkwatch.daemon.config.overrides import news
 from parkwatch.daemon.config.resolve import resolve
 from parkwatch.daemon.history.service import History
 from parkwatch.daemon.journal.anchor import Anchors
@@ -37,6 +38,7 @@ from parkwatch.drivers import modbus
 from parkwatch.drivers.mqtt import MqttSource
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.quality import reason_name, status_name
+from parkwatch.rules.site import Site
 from parkwatch.rules.state import readable
 from parkwatch.rules.transition import Transition
 
@@ -55,7 +57,7 @@ class App:
         assert loaded.config is not None
         self._chosen = chosen
         self._data = data
-        self._resolved = resolve(loaded.config, loaded.path.parent, os.environ)
+        self._resolved = resolve(loaded.config, loaded.path.parent, os.environ, data)
         site = self._resolved.site
         self._verdict = _verified(data, self._resolved.anchors, self._resolved.journal_key)
         self._db = open_writer(data / "journal.db")
@@ -131,7 +133,12 @@ class App:
         self.history.start()
         self.committer.subscribe(self._committed)
         body = {**self._journal.start_body(), "resumed": self._resumed, "pid": os.getpid()}
-        await self.committer.submit(Group(entries=[Entry("start", body)]), self.clock.now())
+        entries = [Entry("start", body)]
+        if not self._resumed:
+            config = self._chosen.loaded.config
+            fresh = news(config, None, self._resolved.site, Site())
+            entries += [Entry("override", override) for override in fresh]
+        await self.committer.submit(Group(entries=entries), self.clock.now())
         self._tell_of_config()
         self._tell_of_journal()
         self.pipeline.beat = self._systemd.beat

@@ -74,7 +74,7 @@ def _refuse_early(config: Path | None, data: Path) -> None:
     kept, damage = read(data)
     if kept is not None:
         return
-    errors = load(config, os.environ).errors if config is not None else ()
+    errors = load(config, os.environ, data=data).errors if config is not None else ()
     if config is None or errors:
         raise Refused((*damage, *errors))
 

@@ -86,6 +86,23 @@ def act(options: argparse.Namespace) -> int:
     return 0
 
 
+def bump(options: argparse.Namespace) -> int:
+    """Record a portable reading or zero check beside a detector; a catalytic sensor that went over
+    range counts again."""
+    at = options.at or datetime.now(LOCAL).isoformat("T", "seconds")
+    data = ask(
+        options, "command", action="check", alarm=f"{options.id}:fault", occurrence="0", version=0,
+        command=options.command_id or str(uuid.uuid4()), person=f"cli:{getpass.getuser()}",
+        role="technician", source="cli", reason=options.reason, value=options.value,
+        instrument=options.instrument, at=at,
+    )  # fmt: skip
+    if options.json:
+        output.document(ok=True, data=data)
+    else:
+        print(f"✓ {options.id}  {options.value:g}  {options.instrument}")
+    return 0
+
+
 def why(options: argparse.Namespace) -> int:
     """Which sample, limit and timer raised it: one line, then every input."""
     from parkwatch.rules import why as words  # noqa: PLC0415 - the others need no words

@@ -25,7 +25,7 @@ def check(options: argparse.Namespace) -> int:
     from parkwatch.daemon.config.load import load  # noqa: PLC0415 - keeps `--help` fast
 
     path = options.path or options.config or Path("park.toml")
-    loaded = load(path, os.environ)
+    loaded = load(path, os.environ, data=options.data)
     errors = loaded.errors
     code = 3 if errors else 1 if options.strict and loaded.problems else 0
     if options.json:
@@ -168,7 +168,7 @@ def _applied(data: Path) -> Resolved | None:
     except Refused:
         return None
     assert loaded.config is not None
-    return resolve(loaded.config, loaded.path.parent, os.environ)
+    return resolve(loaded.config, loaded.path.parent, os.environ, data)
 
 
 def _history(options: argparse.Namespace) -> HistoryConfig:

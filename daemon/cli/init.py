@@ -15,6 +15,7 @@ from parkwatch.rules.fault import Fault
 TEMPLATES = {
     "gas-panel": both("Modbus TCP 气体报警盘", "a gas panel on Modbus TCP"),
     "mqtt-gateway": both("企业 MQTT 网关", "an enterprise's MQTT gateway"),
+    "vessel": both("压力容器", "a pressure vessel"),
     "boiler": both("蒸汽锅炉", "a steam boiler"),
     "esd": both("紧急停车系统 (只读)", "an emergency shutdown system, read only"),
 }

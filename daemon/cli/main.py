@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -72,8 +73,10 @@ def parser() -> Parser:
     sub.add_argument("--no-browser", action="store_true", help="不打开浏览器 open no browser")
     sub = add(verbs, "init", "init.run", "写一份带注释的配置 write a configuration")
     sub.add_argument("name", nargs="?", help="新目录 the new folder")
-    sub.add_argument("--template", default="gas-panel", help="模板,list 列出 list names them",
-                     choices=["list", "gas-panel", "mqtt-gateway", "boiler", "esd"])  # fmt: skip
+    sub.add_argument("--template", default="gas-panel", metavar="NAME",
+                     help="模板,list 列出 list names them",
+                     choices=["list", "gas-panel", "mqtt-gateway", "boiler", "vessel",
+                              "esd"])  # fmt: skip
     sub = add(verbs, "check", "files.check", "检查配置 check a configuration")
     sub.add_argument("path", nargs="?", type=Path)
     sub.add_argument("--strict", action="store_true", help="警告也算失败 warnings fail too")
@@ -93,11 +96,21 @@ def parser() -> Parser:
     sub.add_argument("--from", dest="since", type=_int64, default=0, help="纳秒 UTC ns")
     sub.add_argument("--to", dest="until", type=_int64, default=2**62, help="纳秒 UTC ns")
     sub.add_argument("-n", type=_rows, default=100, help="条数 how many")
+    _config(add, group)
+    return made
+
+
+def _config(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
+    """Commands about the configuration itself."""
     config = group("config", "配置 configuration")
     add(config, "schema", "files.schema", "JSON Schema")
     sub = add(config, "apply", "apply.run", "应用配置 (先停机) apply one; the daemon is stopped")
     sub.add_argument("--reason", default="", help="原因 why")
-    return made
+    sub = add(config, "override", "overrides.run", "双人签署越限 sign an override, two persons")
+    sub.add_argument("about", metavar="POINT_OR_ZONE", help="点位或区域 id full id")
+    for name, what in (("--until", "到期日 its end, 2026-12-31"), ("--reason", "原因 why"),
+                       ("--person", "签署人 who"), ("--second", "第二人 second")):  # fmt: skip
+        sub.add_argument(name, required=True, help=what)
 
 
 def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
@@ -105,6 +118,13 @@ def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None
     points = group("points", "点位 points")
     add(points, "list", "alarms.list_points", "所有点位 all points").set_defaults(id="")
     add(points, "show", "alarms.list_points", "一个点位 one point").add_argument("id")
+    bump = add(points, "bump", "alarms.bump", "记录便携仪读数 record a portable reading beside it")
+    bump.add_argument("id")
+    bump.add_argument("--value", type=_finite, required=True, help="读数 what it read")
+    bump.add_argument("--instrument", required=True, help="仪器与编号 which instrument, its number")
+    bump.add_argument("--at", default="", help="时间,缺省为现在 when, now by default")
+    bump.add_argument("--reason", default="", help="原因 why")
+    bump.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
     alarms = group("alarms", "报警 alarms")
     add(alarms, "list", "alarms.list_alarms", "未恢复正常的报警 alarms that are not normal")
     for action, what in (("ack", "确认 acknowledge"), ("silence", "消音 silence"),
@@ -157,6 +177,13 @@ def _action(sub: Parser, action: str) -> None:
 def _int64(text: str) -> int:
     """A time in ns, an occurrence or a version."""
     return _whole(text, 0, INT64_MAX)
+
+
+def _finite(text: str) -> float:
+    value = float(text)  # ValueError: argparse says that it is none.
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"'{text}' 不是有限的数 is no finite number")
+    return value
 
 
 def _rows(text: str) -> int:

@@ -35,12 +35,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def run(options: argparse.Namespace) -> int:
     """0 compared, 3 a configuration is invalid; Faults where there is no history to read."""
     applied = _applied(options.data)
-    old_loaded = load(options.config, os.environ) if options.config is not None else applied
+    data: Path = options.data
+    written = load(options.config, os.environ, data=data) if options.config else None
+    old_loaded = applied if written is None else written
     if old_loaded is None:
         return invalid([_no_old(options.data)], as_json=options.json)
-    old, problems = resolved(old_loaded)
-    new_loaded = load(options.new, os.environ)
-    new, more = resolved(new_loaded)
+    old, problems = resolved(old_loaded, data)
+    new_loaded = load(options.new, os.environ, data=data)
+    new, more = resolved(new_loaded, data)
     if old is None or new is None:
         return invalid((*problems, *more), as_json=options.json)
     zone = ZoneInfo(old.tz)
@@ -233,7 +235,7 @@ def _no_old(data: Path) -> Problem:
 
 def _reader(applied: Loaded | None, old: Resolved, data: Path) -> Reader:
     """The history of a data folder, kept where its applied configuration says."""
-    kept = resolved(applied)[0] if applied is not None else None
+    kept = resolved(applied, data)[0] if applied is not None else None
     history: HistoryConfig = (kept or old).history
     path = data / "history" / "history.db"
     if history.store == "embedded" and not path.exists():

@@ -41,7 +41,8 @@ def test(options: argparse.Namespace) -> int:
     """0 all is as expected, 1 something is not or too little is covered, 3 a file is invalid."""
     wanted = _pattern(options.run)
     file = TestFile(options.file)
-    park, problems = resolved(load(options.config or file.config, os.environ))
+    loaded = load(options.config or file.config, os.environ, data=options.data)
+    park, problems = resolved(loaded, options.data)
     tests = file.tests(park.site) if park is not None else []
     problems = (*file.problems, *problems)
     if problems or park is None:
@@ -71,14 +72,14 @@ def test(options: argparse.Namespace) -> int:
     return code
 
 
-def resolved(loaded: Loaded) -> tuple[Resolved | None, tuple[Problem, ...]]:
+def resolved(loaded: Loaded, data: Path) -> tuple[Resolved | None, tuple[Problem, ...]]:
     """What a configuration says, without the secrets that rules do not need; else its errors."""
     errors = tuple(p for p in loaded.errors if not p.code.startswith(SECRETS))
     if errors or loaded.config is None:
         return None, errors
     journal = loaded.config.journal.model_copy(update={"key": None})
     config = loaded.config.model_copy(update={"journal": journal})
-    return resolve(config, loaded.path.parent, os.environ), ()
+    return resolve(config, loaded.path.parent, os.environ, data), ()
 
 
 def invalid(problems: Sequence[Problem], *, as_json: bool) -> int:

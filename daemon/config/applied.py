@@ -49,7 +49,7 @@ class Kept:
 def choose(path: Path | None, data: Path, env: Mapping[str, str], *, strict: bool) -> Chosen:
     """The first start (and `--strict`) takes the file or refuses; later ones the applied one."""
     kept, damage = read(data)
-    written = load(path, env) if path is not None else None
+    written = load(path, env, data=data) if path is not None else None
     if strict and written is not None and written.errors:
         raise Refused(written.errors)
     if kept is None:
@@ -57,7 +57,7 @@ def choose(path: Path | None, data: Path, env: Mapping[str, str], *, strict: boo
             raise Refused((*damage, *(written.errors if written is not None else ())))
         apply(written, data)
         return Chosen(written, broken=damage)
-    running = load_sources(kept.sources, kept.origin, env)
+    running = load_sources(kept.sources, kept.origin, env, data=data)
     if running.config is None:
         raise Refused(running.errors)  # Only where another version wrote it.
     if written is None or _hash(written.sources) == kept.sha256:

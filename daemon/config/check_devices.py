@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from parkwatch.daemon.config import check_points, check_rules
+from parkwatch.daemon.config import (
+    check_equipment,
+    check_overrides,
+    check_points,
+    check_rules,
+)
 from parkwatch.daemon.config.address import wire_address
+from parkwatch.daemon.config.check_park import Park
 from parkwatch.daemon.config.finding import UNSAFE, At, Context, Finding, missing, unknown
 from parkwatch.daemon.config.model import DeviceTable
 from parkwatch.daemon.config.names import PART
@@ -24,6 +30,7 @@ def findings(context: Context) -> Iterator[Finding]:
     """Every finding about devices, points and rules."""
     yield from _name_space(context)
     yield from _connections(context)
+    wrong: set[At] = set()
     for number, device in enumerate(context.devices):
         at: At = ("device", number)
         if not context.declares("enterprise", device.enterprise):
@@ -32,8 +39,14 @@ def findings(context: Context) -> Iterator[Finding]:
         yield from _ids(device, at)
         yield from _registers(context, device, at)
         for index, point in enumerate(device.points):
-            yield from check_points.findings(context, device, point, (*at, "points", index))
-    yield from check_rules.findings(context)
+            path = (*at, "points", index)
+            for finding in check_points.findings(context, device, point, path):
+                wrong |= {path} if finding.level == "error" else set()
+                yield finding
+    park = Park(context)
+    yield from check_equipment.findings(context, park, wrong)
+    yield from check_rules.findings(context, park)
+    yield from check_overrides.findings(context)
     yield from _keys(context)
 
 

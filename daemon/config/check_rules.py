@@ -6,14 +6,11 @@ What a rule says of its own point is in `check_rule_values`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import dataclass
 
 from parkwatch.daemon.config import check_rule_values
+from parkwatch.daemon.config.check_park import Park
 from parkwatch.daemon.config.finding import At, Context, Finding, missing, unknown
-from parkwatch.daemon.config.model import PointTable
-from parkwatch.daemon.config.names import plain
-from parkwatch.daemon.config.resolve_points import gas_limits, point_of, row_of
 from parkwatch.daemon.config.resolve_rules import Ground, formula, limit_of
 from parkwatch.daemon.config.rule_tables import (
     DeviationRule,
@@ -25,87 +22,33 @@ from parkwatch.daemon.config.rule_tables import (
     owner_of,
     references,
 )
-from parkwatch.daemon.config.template import root
 from parkwatch.daemon.config.words import both
-from parkwatch.rules import gas as gases
 from parkwatch.rules.expression import ExpressionError
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.measure import Formula
-from parkwatch.rules.site import Limit, Point
+from parkwatch.rules.site import Limit
 
 RESERVED = ("vote-", "blind-")
 _ONCE = both("同组同级只能有一个限值", "a level of a group has one limit")
 _UNARMED = both("该规则因此不投用", "the rule would not be safe to arm")
 
 
-class _Park:
-    """The points as the rules would see them, of a file that may be wrong elsewhere.
-
-    `sound`: ids of points of which nothing is wrong that a rule hangs on. A rule of another would
-    only repeat what is reported of the point.
-    """
-
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        points: dict[str, Point] = {}
-        gas: dict[int, list[Limit]] = {}
-        self.sound: set[str] = set()
-        foretold = {rule.point for rule in context.config.rule if isinstance(rule, TrendRule)}
-        indices = count()
-        for number, device in enumerate(context.devices):
-            shipped = root(context.config, device)
-            kind = shipped.kind if shipped is not None else "gas"
-            for index, table in enumerate(device.points):
-                point = point_of(device, table, next(indices), kind=kind, armed="")
-                points[point.id] = point
-                if context.whole("device", number, "points", index) and _sound(table):
-                    self.sound.add(point.id)
-                if point.id in foretold and point.gas:
-                    try:
-                        gas[point.index] = gas_limits(point, table)
-                    except Fault:  # No set points: that is reported of the point.
-                        self.sound.discard(point.id)
-        self.ground = Ground(points, gas)
-        zones = context.config.zone.items()
-        names = {
-            "point": frozenset(points),
-            "zone": frozenset(f"{zone.enterprise}/{name}" for name, zone in zones),
-        }
-        self.known = replace(context, names=names)
-
-    def has(self, point: str) -> bool:
-        return point in self.ground.points
-
-    def lacks_zone(self, zone: str) -> bool:
-        """Whether it is surely not declared: one whose own table is wrong might be it."""
-        name = zone.partition("/")[2]
-        broken = self.context.declares("zone", name) and not self.context.whole("zone", name)
-        return not broken and not self.known.declares("zone", zone)
-
-
-def _sound(point: PointTable) -> bool:
-    row = row_of(point)
-    if point.gas is not None and (row is None or point.kind is not None):
-        return False
-    if row is not None and point.unit is not None and plain(point.unit) not in gases.units(row):
-        return False
-    return point.range is None or point.range[0] < point.range[1]
-
-
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A rule of an alarm that was read before the next one of it."""
+    """A level of an alarm that is declared already. `model`: the equipment model that gives it,
+    empty for a rule of the file."""
 
-    rule: RuleTable
+    level: int
     limit: Limit | None
+    shadow: bool = False
+    model: str = ""
 
 
-def findings(context: Context) -> Iterator[Finding]:
+def findings(context: Context, park: Park) -> Iterator[Finding]:
     """What is wrong with the [[rule]] tables."""
     if not context.config.rule:
         return
-    park = _Park(context)
-    alarms: dict[str, list[_Taken]] = {}
+    alarms = _modelled(park)
     for number, rule in enumerate(context.config.rule):
         at: At = ("rule", number)
         lost = [*_owner(park, rule, at), *_unknown(park, rule, at)]
@@ -130,7 +73,17 @@ def findings(context: Context) -> Iterator[Finding]:
         if context.whole(*at):
             own = alarms.setdefault(f"{_owner_id(rule)}:{group_of(rule)}", [])
             yield from _again(rule, limit, own, at)
-            own.append(_Taken(rule, limit))
+            own.append(_Taken(rule.level, limit, rule.shadow))
+
+
+def _modelled(park: Park) -> dict[str, list[_Taken]]:
+    """What the equipment models give, by alarm."""
+    alarms: dict[str, list[_Taken]] = {}
+    for made in park.made:
+        for limit in made.expansion.limits:
+            own = alarms.setdefault(park.alarm_of(limit), [])
+            own.append(_Taken(limit.level, limit, model=made.unit.model))
+    return alarms
 
 
 def _owner_id(rule: RuleTable) -> str:
@@ -138,7 +91,7 @@ def _owner_id(rule: RuleTable) -> str:
     return owner_of(rule) or zone or ""
 
 
-def _owner(park: _Park, rule: RuleTable, at: At) -> Iterator[Finding]:
+def _owner(park: Park, rule: RuleTable, at: At) -> Iterator[Finding]:
     """A rule is of a point, or of a zone and then with a name, which becomes its alarm's."""
     if rule.name is not None and rule.name.startswith(RESERVED):
         yield Finding(
@@ -171,7 +124,7 @@ def _owner(park: _Park, rule: RuleTable, at: At) -> Iterator[Finding]:
             )
 
 
-def _unknown(park: _Park, rule: RuleTable, at: At) -> Iterator[Finding]:
+def _unknown(park: Park, rule: RuleTable, at: At) -> Iterator[Finding]:
     for key, named in references(rule):
         if not park.has(named) and named.rpartition("/")[0] not in park.context.doubtful:
             yield unknown(park.known, (*at, *key), named, "point")
@@ -190,7 +143,7 @@ def _strangers(rule: RuleTable, at: At) -> Iterator[Finding]:
             )
 
 
-def _compiled(park: _Park, rule: RuleTable, at: At) -> tuple[Limit | None, list[Finding]]:
+def _compiled(park: Park, rule: RuleTable, at: At) -> tuple[Limit | None, list[Finding]]:
     """The condition of a rule, None where there is none, and all that is wrong with it.
 
     Of a table that had to be repaired only what no other key of it could have changed.
@@ -278,24 +231,27 @@ def _unused(rule: RuleTable, limit: Limit, at: At) -> Iterator[Finding]:
 
 def _again(rule: RuleTable, limit: Limit | None, own: list[_Taken], at: At) -> Iterator[Finding]:
     """A level is declared once (and once more as a shadow), each further from normal."""
-    mine = [each for each in own if each.rule.shadow == rule.shadow]
-    if any(each.rule.level == rule.level for each in mine):
+    mine = [each for each in own if each.shadow == rule.shadow]
+    same = next((each for each in mine if each.level == rule.level), None)
+    if same is not None:
         group = group_of(rule)
+        zh, en = f"{group} 组 {rule.level} 级重复", f"{group} level {rule.level} twice"
+        if same.model:
+            zh, en = f"{zh}:设备模型 {same.model} 已给出", f"{en}: the model {same.model} gives it"
         yield Finding(
-            "CFG-124",
-            (*at, "level"),
-            both(f"{group} 组 {rule.level} 级重复", f"{group} level {rule.level} twice"),
-            _ONCE,
+            "CFG-124", (*at, "level"), both(zh, en), _ONCE,
             both("改级别或删除", "change the level or remove it"),
-        )
+        )  # fmt: skip
     for other in mine:
         if _inverted(rule, limit, other):
             key = "within" if isinstance(rule, TrendRule) else "limit"
-            level = other.rule.level
             yield Finding(
                 "CFG-123",
                 (*at, key),
-                both(f"与 {level} 级限值次序颠倒", f"in the wrong order with level {level}"),
+                both(
+                    f"与 {other.level} 级限值次序颠倒",
+                    f"in the wrong order with level {other.level}",
+                ),
                 both("较高级别须离正常更远", "a higher level lies further from normal"),
                 both("核对两级限值", "check both limits"),
             )
@@ -308,4 +264,4 @@ def _inverted(rule: RuleTable, limit: Limit | None, other: _Taken) -> bool:
     if (limit.measure, limit.side) != (other.limit.measure, other.limit.side):
         return False
     sign = -1.0 if limit.side == "low" else 1.0
-    return sign * (limit.limit - other.limit.limit) * (rule.level - other.rule.level) < 0
+    return sign * (limit.limit - other.limit.limit) * (rule.level - other.level) < 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from parkwatch.daemon.config.names import checked_name
@@ -18,6 +19,8 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff"
 _ALIAS = re.compile(f"[A-Za-z_{_HAN}][A-Za-z0-9_{_HAN}]{{0,31}}")
+_FIGURE = re.compile(r"[a-z][a-z0-9_]{0,31}(-[a-z0-9][a-z0-9._-]{0,63})?")
+REASON_MAX = 200
 MINUTE_NS, HOUR_NS = _UNITS_NS["m"], _UNITS_NS["h"]
 
 
@@ -66,6 +69,29 @@ def _number(text: str) -> str:
     return text
 
 
+def _moment(value: Any) -> date:
+    """A date or a date with a time, as TOML knows them (a datetime is a date too)."""
+    if not isinstance(value, date):
+        fault = both("须为日期,如 2026-12-31", "must be a date, as 2026-12-31, without quotes")
+        raise PydanticCustomError("moment", "{fault}", {"fault": fault})
+    return value
+
+
+def _figure(key: str) -> str:
+    if _FIGURE.fullmatch(key) is None:
+        fault = both("不是铭牌参数名", "is no name of a figure")
+        raise PydanticCustomError("figure", "{fault}", {"fault": fault})
+    return key
+
+
+def _reason(text: str) -> str:
+    if not text.strip() or len(text) > REASON_MAX or not text.isprintable():
+        zh = f"须为 1 至 {REASON_MAX} 个可见字符的一行"
+        fault = both(zh, f"must be one line of 1 to {REASON_MAX} visible characters")
+        raise PydanticCustomError("reason", "{fault}", {"fault": fault})
+    return text
+
+
 def _alias(text: str) -> str:
     reserved = text.lower() in KEYWORDS or text in FUNCTIONS or text in WORDS
     if reserved or _ALIAS.fullmatch(text) is None:
@@ -80,6 +106,15 @@ NumberKey = Annotated[str, AfterValidator(_number)]
 """A number as the key of a table, which TOML knows as text only."""
 Alias = Annotated[str, AfterValidator(_alias)]
 """What an expression calls a point: letters, digits, _ and Chinese, none of its own words."""
+Moment = Annotated[
+    date, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+"""A date (its whole day counts) or a datetime; without an offset it is the park's time."""
+Figure = Annotated[str, AfterValidator(_figure)]
+"""A figure of a nameplate: `p_work`, or `travel_s-xv1` for one unit of a repeated role."""
+Value = Annotated[float, Field(ge=-1e9, le=1e9)]
+"""A set point or figure; what no instrument shows is a slip, and overflows where it is rounded."""
+Reason = Annotated[str, AfterValidator(_reason)]
 Delay = Annotated[str, _within(0, 24 * HOUR_NS, "0s-24h")]
 Later = Annotated[str, _within(1, 24 * HOUR_NS, "1ms-24h")]
 Window = Annotated[str, _within(MINUTE_NS, 24 * HOUR_NS, "1m-24h", "5m")]

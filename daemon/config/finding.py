@@ -33,7 +33,8 @@ class Context:
     `devices` have their templates filled in, in the order of `config.device`. `names`: the ids
     that each table declares, those of entries included that are wrong themselves: one mistake is
     not reported twice. `doubtful`: full ids of devices of which some point's id is not known.
-    `touched`: paths at which what was malformed gave way to something harmless.
+    `touched`: paths at which what was malformed gave way to something harmless. `now_ns`: against
+    which overrides end; `data`: the folder whose site key verifies them.
     """
 
     config: Config
@@ -43,6 +44,8 @@ class Context:
     touched: frozenset[At]
     base: Path
     env: Mapping[str, str]
+    now_ns: int = 0
+    data: Path | None = None
 
     def declares(self, table: str, name: str) -> bool:
         """Whether the file has this entry in this table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,18 +39,22 @@ class Loaded:
         return tuple(p for p in self.problems if p.level == "error")
 
 
-def load(path: Path, env: Mapping[str, str]) -> Loaded:
+def load(
+    path: Path, env: Mapping[str, str], *, data: Path | None = None, now_ns: int | None = None
+) -> Loaded:
     """Read and check a file, or all `*.toml` of a folder; never raises for what stands in it.
 
-    `env` is where `env:` secrets are looked up.
+    `env` is where `env:` secrets are looked up, `data` the data folder whose site key verifies
+    overrides (none: there is no key), `now_ns` the time at which they are (default: now).
     """
     sources, problems = read(path)
-    return load_sources(sources, path, env, problems)
+    return load_sources(sources, path, env, problems, data=data, now_ns=now_ns)
 
 
 def load_sources(
-    sources: Sequence[Source], path: Path, env: Mapping[str, str], problems: Sequence[Problem] = ()
-) -> Loaded:
+    sources: Sequence[Source], path: Path, env: Mapping[str, str],
+    problems: Sequence[Problem] = (), *, data: Path | None = None, now_ns: int | None = None,
+) -> Loaded:  # fmt: skip
     """The same for texts that are already read; `path` is what they were read from."""
     file = Path(sources[0].name) if sources and path.is_dir() else path
     written = merge(sources)
@@ -57,13 +62,14 @@ def load_sources(
     if found:
         # Half a park says nothing about the other half: its references would all be unknown.
         return Loaded(None, _sorted(found), tuple(sources), file, written)
-    config, findings = _checked(written.raw, file.parent, env)
+    now = time.time_ns() if now_ns is None else now_ns
+    config, findings = _checked(written.raw, file.parent, env, data, now)
     found += [_problem(finding, written) for finding in findings]
     return Loaded(config, _sorted(found), tuple(sources), file, written)
 
 
 def _checked(
-    raw: Mapping[str, Any], base: Path, env: Mapping[str, str]
+    raw: Mapping[str, Any], base: Path, env: Mapping[str, str], data: Path | None, now_ns: int
 ) -> tuple[Config | None, list[Finding]]:
     touched: frozenset[At] = frozenset()
     refused: list[Finding] = []
@@ -84,6 +90,8 @@ def _checked(
         touched,
         base,
         env,
+        now_ns,
+        data,
     )
     found = [each for each in check.findings(context) if not hides(touched, each.path)]
     return config, refused + found

@@ -9,22 +9,28 @@ from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 from parkwatch.daemon.config.fields import (
     STRICT,
     Every,
+    Figure,
     GradeName,
     Host,
     Id,
     Later,
+    Moment,
     Name,
     NumberKey,
     Port,
+    Reason,
     Scan,
     Secret,
     Timeout,
+    Value,
     zone_name,
 )
 from parkwatch.daemon.config.rule_tables import RuleTable
 
 SensorName = Literal["catalytic", "ir", "ec", "pid", "semiconductor", "other"]
 SentinelName = Literal["fault", "over-range", "under-range", "warming-up", "calibrating"]
+ModelName = Literal["detector", "boiler", "vessel", "esd", "confined"]
+ProfileName = Literal["gbt50493", "gbzt223", "confined_space"]
 
 
 class Strict(BaseModel):
@@ -35,6 +41,7 @@ class Park(Strict):
     name: Name
     tz: Annotated[str, AfterValidator(zone_name)] = "Asia/Shanghai"
     arm: Literal["auto", "manual"] = "auto"
+    neighbours: bool = True
 
 
 class Console(Strict):
@@ -78,12 +85,28 @@ class Enterprise(Strict):
     key: Secret | None = None
 
 
+class OverrideTable(Strict):
+    """What lets a set point lie beyond its legal bound, or a lone level 2 stay orange.
+
+    Written by `parkwatch config override`: two persons, an end, and an HMAC with the site key.
+    """
+
+    until: Moment
+    reason: Reason
+    persons: list[str] = []
+    signature: str = ""
+
+
 class ZoneTable(Strict):
+    """`alone`: an override that lets a single level 2 without a witness stay orange."""
+
     enterprise: Id
     name: Name
     risk: GradeName = "blue"
     chain: Id = "default"
     lift_yellow: bool = False
+    profile: ProfileName | None = None
+    alone: OverrideTable | None = None
 
 
 Role = Literal[
@@ -146,7 +169,8 @@ class PointDefaults(Strict):
     """What a template may say of all points of its devices.
 
     `sensor`: how a gas detector measures. `sentinel`: engineering values that are no measurement,
-    with what each means. `expect_every`: how often a gateway sends the point at least.
+    with what each means. `expect_every`: how often a gateway sends the point at least. `lel`: the
+    lower explosive limit that the channel is calibrated with, in %vol.
     """
 
     gas: str | None = None
@@ -158,15 +182,18 @@ class PointDefaults(Strict):
     range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     resolution: Annotated[float, Field(gt=0)] | None = None
     signal: Literal["4-20mA"] | None = None
-    al1: float | None = None
-    al2: float | None = None
+    al1: Value | None = None
+    al2: Value | None = None
     sensor: SensorName | None = None
     sentinel: dict[NumberKey, SentinelName] = {}
     expect_every: Every | None = None
+    lel: Annotated[float, Field(gt=0, le=100)] | None = None
 
 
 class PointTable(PointDefaults):
-    """`head`: the physical detector; the points of one head are one voter."""
+    """`head`: the physical detector; the points of one head are one voter. `role`: the part that
+    the point plays in its device's equipment model, `of`: the point of the device that it belongs
+    to (`role = "panel-al1"`, `of = "ch4-0101"`)."""
 
     tag: Name
     zone: Id
@@ -174,10 +201,18 @@ class PointTable(PointDefaults):
     head: Id | None = None
     reg: Annotated[int, Field(ge=1, le=465_536)] | None = None
     was: str | None = None
+    role: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    of: Id | None = None
+    profile: ProfileName | None = None
+    override: OverrideTable | None = None
 
 
 class DeviceDefaults(Strict):
-    """What a template may say of a device."""
+    """What a template may say of a device.
+
+    `model`: what it is; `plate`: its nameplate, in the units of its points; `profile`: which
+    set points its gas detectors have (nearest wins: point, device, template, zone).
+    """
 
     port: Port = 502
     transport: Literal["tcp", "rtu-tcp", "rtu"] = "tcp"
@@ -185,6 +220,9 @@ class DeviceDefaults(Strict):
     scan: Scan = "1s"
     timeout: Timeout = "1s"
     max_connections: Annotated[int, Field(ge=1, le=100)] | None = None
+    model: ModelName | None = None
+    plate: dict[Figure, Value] = {}
+    profile: ProfileName | None = None
 
 
 class DeviceTable(DeviceDefaults):

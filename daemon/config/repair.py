@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from itertools import count
 from typing import Any
 
@@ -53,11 +54,13 @@ def hides(touched: Iterable[At], path: At) -> bool:
 def _harmless(key: str, numbers: Iterator[int]) -> Any:
     """A value for a key that must be there; None for a key that may be absent."""
     fresh = f"missing-{next(numbers)}"
+    ended = {"until": date(2000, 1, 1), "reason": "?"}
     return {
         "schema": 1, "park": {"name": "?"}, "name": "?", "enterprise": fresh, "host": fresh,
         "role": "viewer", "kind": "apprise", "after": "1m", "call": [fresh], "tag": fresh,
         "zone": fresh, "id": fresh, "template": fresh, "extends": "modbus-tcp-panel",
         "point": fresh, "group": "high", "limit": 2, "grade": "blue", "within": "30m",
+        **ended, "override": ended, "alone": ended,
         "average": "stel", "command": fresh, "feedback": fresh, "older": "24h", "expression": "?",
     }.get(key)  # fmt: skip
 

@@ -12,13 +12,13 @@ from parkwatch.daemon.config.check_secrets import KEY_BYTES_MIN
 from parkwatch.daemon.config.fields import duration_ns
 from parkwatch.daemon.config.history import HistoryConfig
 from parkwatch.daemon.config.model import After, ChainTable, Config, DeviceTable, PointTable
-from parkwatch.daemon.config.resolve_points import gas_limits, point_id, point_of, range_of
-from parkwatch.daemon.config.resolve_rules import Ground, limit_of
+from parkwatch.daemon.config.overrides import in_force
+from parkwatch.daemon.config.resolve_points import point_id, range_of
+from parkwatch.daemon.config.resolve_site import make_site
 from parkwatch.daemon.config.secrets import SecretFault, resolve_secret, resolve_url
 from parkwatch.daemon.config.template import Shipped, effective, root
 from parkwatch.drivers.config import Broker, Gateway, ModbusDevice, Register
-from parkwatch.rules.grade import Grade
-from parkwatch.rules.site import SECOND_NS, Device, Limit, Point, Site, Zone
+from parkwatch.rules.site import SECOND_NS, Site
 
 REPEAT_NS = {
     "red": 60 * SECOND_NS,
@@ -104,8 +104,13 @@ class _Secrets:
             return None
 
 
-def resolve(config: Config, base: Path, env: Mapping[str, str]) -> Resolved:
+def resolve(
+    config: Config, base: Path, env: Mapping[str, str], data: Path | None = None
+) -> Resolved:
     """What a start needs, of a configuration that `load` found no error in.
+
+    `data`: the folder whose site key verifies overrides; one that cannot be verified has no
+    effect, the legal bound counts.
 
     A secret that has become unreadable since costs only what it opens: a broker or a channel is
     left out, a person cannot log in, a gateway's messages are all refused, history is kept in the
@@ -114,7 +119,7 @@ def resolve(config: Config, base: Path, env: Mapping[str, str]) -> Resolved:
     """
     secrets = _Secrets(base, env)
     devices = tuple(effective(config))
-    site, indices = _site(config, devices)
+    site, indices = make_site(config, devices, in_force(config, devices, data))
     key = config.journal.key
     urls = {channel_id: secrets.url(c.url) for channel_id, c in config.channel.items()}
     return Resolved(
@@ -161,37 +166,6 @@ def _history(config: Config, secrets: _Secrets) -> HistoryConfig:
     if config.history.store == "embedded" or influx is None or token is None:
         return HistoryConfig(retention_days=days)
     return HistoryConfig("influx", influx.url, influx.org, influx.bucket, token, days)
-
-
-def _site(config: Config, written_devices: Sequence[DeviceTable]) -> tuple[Site, Mapping[str, int]]:
-    zones = {
-        f"{z.enterprise}/{zone_id}": Zone(
-            f"{z.enterprise}/{zone_id}", z.enterprise, z.name, z.chain, z.risk, z.lift_yellow
-        )
-        for zone_id, z in config.zone.items()
-    }
-    points: list[Point] = []
-    gas: dict[int, list[Limit]] = {}
-    devices: dict[str, Device] = {}
-    armed = "provisional" if config.park.arm == "auto" else "unarmed"
-    for device in written_devices:
-        full = f"{device.enterprise}/{device.id}"
-        kind = _shipped(config, device).kind
-        gateway = f"{device.enterprise}/{device.gateway}" if device.gateway else ""
-        floor = Grade.BLUE if kind == "gas" else Grade.ORANGE
-        devices[full] = Device(full, device.enterprise, kind, gateway, floor)
-        for written in device.points:
-            point = point_of(device, written, len(points), kind=kind, armed=armed)
-            points.append(point)
-            if point.gas:
-                lift = zones[point.zone].lift_yellow
-                gas[point.index] = gas_limits(point, written, lift_yellow=lift)
-    ground = Ground({point.id: point for point in points}, gas)
-    limits = [limit for own in gas.values() for limit in own]
-    limits += [limit_of(rule, ground) for rule in config.rule]
-    enterprises = {enterprise_id: e.name for enterprise_id, e in config.enterprise.items()}
-    site = Site(points, zones, devices, limits, enterprises, config.park.name)
-    return site, {point.id: point.index for point in points}
 
 
 def _modbus(device: DeviceTable, indices: Mapping[str, int]) -> ModbusDevice:

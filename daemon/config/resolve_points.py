@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from parkwatch.daemon.config.fields import duration_ns
+from parkwatch.daemon.config.fields import HOUR_NS, duration_ns
 from parkwatch.daemon.config.model import DeviceTable, PointTable
 from parkwatch.daemon.config.names import part_of, plain
+from parkwatch.rules import gas as gases
+from parkwatch.rules import profiles
+from parkwatch.rules.fault import Fault
 from parkwatch.rules.gas import Gas, find, limits_for
 from parkwatch.rules.quality import BAD, BAD_FAULT, UNCERTAIN, Reason
 from parkwatch.rules.site import SECOND_NS, Limit, Point
@@ -16,6 +19,9 @@ STALE_NS_MIN, STALE_NS_MAX = 10 * SECOND_NS, 60 * SECOND_NS
 """Three readings missed are stale, not before 10 s; of gas and ESD always after a minute: a panel
 has 100 s to show a fault (GB 16808), and ours must still be judged and announced in it."""
 STALE_SCANS = 3
+STALE_PERMIT_NS = 8 * HOUR_NS
+"""Portable instruments of a permit are sent when somebody measures; the permit's own clocks ask
+for the next test, and after a shift without any nothing is known."""
 SENTINELS = {
     "fault": BAD_FAULT,
     "over-range": UNCERTAIN | Reason.OVER_RANGE,
@@ -45,7 +51,19 @@ def unit_of(point: PointTable) -> str:
 def resolution_of(point: PointTable) -> float:
     """One step of its values: written, else the gas table's; 0 where nobody knows."""
     row = row_of(point)
-    return point.resolution or (row.resolution if row else 0.0)
+    return point.resolution or (row.resolution if row and native_unit(point) else 0.0)
+
+
+def native_unit(point: PointTable) -> bool:
+    """Whether a gas point has a unit that the gas table knows its range and resolution in."""
+    row = row_of(point)
+    return row is not None and unit_of(point) in gases.units(row)
+
+
+def units_of(row: Gas) -> tuple[str, ...]:
+    """Units that a gas point may have: the table's; for combustible gas %vol and line type too."""
+    other = ("%vol", profiles.LINE_UNIT) if row.native == "%LEL" else ()
+    return (*gases.units(row), *other)
 
 
 def range_of(point: PointTable) -> tuple[float, float]:
@@ -65,14 +83,17 @@ def folds(point: PointTable) -> bool:
 
 def stale_ns(device: DeviceTable, point: PointTable, kind: str) -> int:
     """After how long without a reading it is stale; `kind` is what its template watches."""
+    if kind == "confined":
+        return duration_ns(point.expect_every) if point.expect_every else STALE_PERMIT_NS
     every = duration_ns(point.expect_every or device.scan)
     bound = max(STALE_SCANS * every, STALE_NS_MIN)
     return min(bound, STALE_NS_MAX) if watched_closely(point, kind) else bound
 
 
 def watched_closely(point: PointTable, kind: str) -> bool:
-    """Whether the longest silence is bound: all of a gas or ESD device, and any gas detector."""
-    return kind in ("gas", "esd") or point.gas is not None
+    """Whether the longest silence is bound: all of a gas or ESD device, and any gas detector but
+    the portable ones of a permit."""
+    return kind in ("gas", "esd") or (point.gas is not None and kind != "confined")
 
 
 def point_of(
@@ -114,6 +135,46 @@ def gas_limits(point: Point, written: PointTable, *, lift_yellow: bool = False) 
     al1, al2 = set_points(point, written)
     limits = limits_for(point, al1=al1, al2=al2, lift_yellow=lift_yellow)
     return [replace(each, deadband=deadband(point, each.deadband)) for each in limits]
+
+
+def legal(point: Point, profile: str, lel: float) -> tuple[float, float] | None:
+    """The legal bounds of level 1 and 2 on the safe side, in the point's unit; None where the
+    profile binds nothing (VOC, line type) or cannot say."""
+    gas = gases.GASES[point.gas]
+    try:
+        return profiles.set_points(profile, gas, point.unit, gases.step_of(point), lel=lel)
+    except Fault as fault:
+        if fault.code != "CFG-123" or profile != profiles.GBT50493:
+            return None
+        # Coarser than its own set points: the bounds themselves, which the next step reaches.
+        first, second = (gases.upper_bound(gas, level, point.unit) for level in (1, 2))
+        return first, second
+
+
+def is_weak(point: Point, profile: str, level: int, value: float, lel: float) -> bool:
+    """Whether a written set point is beyond its legal bound; where nobody knows one it is not."""
+    try:
+        gas = gases.GASES[point.gas]
+        return profiles.weaker(profile, gas, level, value, point.unit, lel=lel)
+    except Fault:
+        return False
+
+
+def lawful(limit: Limit, point: Point, written: PointTable, profile: str, until: int) -> Limit:
+    """A limit of a gas point with its set point within the legal bound, or beyond it until `until`
+    (engine time, ns; 0: no override is in force)."""
+    own = written.al1 if limit.level == 1 else written.al2
+    side = "low" if point.gas == "O2" else "high"
+    if own is None or limit.measure is not None or limit.side != side:
+        return limit
+    lel = written.lel or 0.0
+    if not is_weak(point, profile, limit.level, own, lel):
+        return limit
+    bounds = legal(point, profile, lel)
+    if bounds is None:
+        return limit
+    bound = bounds[limit.level - 1]
+    return replace(limit, until=until, bound=bound) if until else replace(limit, limit=bound)
 
 
 def set_points(point: Point, written: PointTable) -> tuple[float | None, float | None]:

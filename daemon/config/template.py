@@ -21,15 +21,18 @@ from parkwatch.daemon.config.model import (
     TemplateTable,
 )
 
-SHIPPED = ("modbus-tcp-panel", "mqtt-gateway", "steam-boiler", "esd-readonly")
-_EITHER = (("gas", ("kind",)), ("kind", ("gas", "al1", "al2", "sensor")))
+SHIPPED = (
+    "modbus-tcp-panel", "mqtt-gateway", "steam-boiler", "esd-readonly", "pressure-vessel",
+    "confined-space",
+)  # fmt: skip
+_EITHER = (("gas", ("kind",)), ("kind", ("gas", "al1", "al2", "sensor", "lel")))
 _DEPTH_MAX = 8
 
 
 class Shipped(DeviceDefaults):
     """A template of ours. `kind`: what it watches; `wire`: the driver that reads it."""
 
-    kind: Literal["gas", "boiler", "esd"]
+    kind: Literal["gas", "boiler", "esd", "vessel", "confined"]
     wire: Literal["modbus", "mqtt"]
     defaults: PointDefaults = PointDefaults()
 

@@ -86,6 +86,8 @@ class Writer:
             return self._of_system(owner.removeprefix("system/"), group)
         if group.startswith("vote-"):
             return _Said(self._zone(owner), "", self._of_vote(t.cause), "vote")
+        if group.startswith("blind-"):
+            return _Said(self._zone(owner), "", self._of_blind(group, t.cause), "blind")
         point = next((p for p in self.site.points if p.id == owner), None)
         if point is not None:
             what = self._of_point(point, group, t)
@@ -136,6 +138,12 @@ class Writer:
             how = self._say(words.TOGETHER, n=n)
         name = gas.en if self.lang == "en" else gas.zh
         return f"{self._joined(name, value)} {how}" if n else name
+
+    def _of_blind(self, group: str, cause: Mapping[str, Any]) -> str:
+        gas = GASES[group.removeprefix("blind-").upper()]
+        name = gas.en if self.lang == "en" else gas.zh
+        left, total = cause.get("healthy", words.NO_VALUE), cause.get("heads", words.NO_VALUE)
+        return self._say(words.BLIND, gas=name, left=left, total=total)
 
     def _of_owner(self, owner: str, group: str, t: Transition) -> _Said:
         """Alarms of a device, a gateway or a zone."""

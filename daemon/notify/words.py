@@ -52,6 +52,7 @@ MARKS = {
 
 TOGETHER = Word("{n}只同报", "{n} detectors")
 ALONE = Word("单只无旁证", "1 detector, no witness")
+BLIND = Word("{gas}失去监视 {left}/{total}只可见", "{gas} blind, {left} of {total} seen")
 LOST_POINTS = Word("{n}点状态未知", "{n} points unknown")
 PLATFORM = Word("平台", "platform")
 

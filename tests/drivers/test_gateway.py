@@ -216,3 +216,17 @@ def test_declared_paths_read_a_foreign_payload() -> None:
 
 def test_the_list_hash_is_over_the_exact_payload() -> None:
     assert packed.PointList.of(point_list()).hash == hashlib.sha256(point_list()).digest()[:8]
+
+
+def test_a_status_names_the_devices_that_the_gateway_has_just_heard_of() -> None:
+    field = Field()
+    told: list[tuple[str, str]] = []
+    field.desk._say = lambda kind, text: told.append((kind, text))
+    field.send("readings", columns(1))
+    ages = {"panel-1": 2.5, "panel-2": 10.1, "panel-3": -1.0, "panel-4": 10.0}
+    body = json.dumps({"v": 1, "boot": 7, "state": "online", "devices": ages}).encode()
+    field.send("status", body)
+    assert told[-1] == ("alive", "panel-1 panel-4")
+    told.clear()
+    field.send("status", body, retained=True)  # What the broker kept proves nothing.
+    assert told == []

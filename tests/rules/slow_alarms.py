@@ -6,7 +6,7 @@ The older reference (oracle.py) keeps the life of an alarm and the masks of link
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from oracle import URGENCY, Alarm, Channel, Condition, Oracle, Seen
@@ -95,14 +95,7 @@ class SlowAlarms(Oracle):
             turned = [row for row in source.gates if row.gated != off]
             for row in turned:
                 row.gated = off
-            self._rejudge(turned)
-
-    def _rejudge(self, rows: Iterable[Row]) -> None:
-        """Rows were switched: their sources are judged anew, each once."""
-        sources = dict.fromkeys(row.source for row in rows)
-        for source in self.sources:
-            if source in sources:
-                self._judge_rows(source.rows)
+            self._judge_rows(turned)
 
     def _judge_rows(self, rows: Sequence[Row]) -> None:
         changed = []
@@ -199,15 +192,19 @@ class SlowAlarms(Oracle):
                     row.yielded = real
                     turned.append(row)
         if turned:
-            self._rejudge(turned)
+            self._judge_rows(turned)
+
+    def _electorates(self) -> dict[tuple[str, str], list[Row]]:
+        """The voting rows by zone and gas."""
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows:
+            if row.limit.votes and not row.limit.shadow:
+                point = self.site.points[row.limit.point]
+                found.setdefault((point.zone, point.gas), []).append(row)
+        return found
 
     def _votes(self) -> None:
-        voting = [r for r in self.rows if r.limit.votes and not r.limit.shadow]
-        electorates: dict[tuple[str, str], list[Row]] = {}
-        for row in voting:
-            point = self.site.points[row.limit.point]
-            electorates.setdefault((point.zone, point.gas), []).append(row)
-        for (zone, gas), rows in electorates.items():
+        for (zone, gas), rows in self._electorates().items():
             self._one_vote(zone, gas, rows)
 
     def _one_vote(self, zone: str, gas: str, rows: Sequence[Row]) -> None:
@@ -234,11 +231,8 @@ class SlowAlarms(Oracle):
             self._condition(name, 0 if active else 1, "red", self.now, latch=True)
 
     def _unknown(self, name: str) -> bool:
-        rows = [row for row in self.rows if not row.limit.shadow]
-        voters = [
-            row for row in rows if row.limit.votes
-            and name == "{0.zone}:vote-{1}".format(
-                point := self.site.points[row.limit.point], point.gas.lower()
-            )
-        ]  # fmt: skip
-        return any(r.truth == "U" for r in voters or rows if voters or self._name(r.limit) == name)
+        own = [r for r in self.rows if not r.limit.shadow and self._name(r.limit) == name]
+        for (zone, gas), rows in self._electorates().items():
+            if name == f"{zone}:vote-{gas.lower()}":
+                own = rows
+        return any(row.truth == "U" for row in own)

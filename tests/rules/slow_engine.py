@@ -8,6 +8,7 @@ computed is judged in the order in which the site declares it.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from oracle import Channel, fault_row
 from slow_alarms import Row, SlowAlarms, Source
@@ -45,7 +46,7 @@ class SlowEngine(SlowAlarms):
         self.age_checks: list[tuple[int, Source]] = [
             (now, s) for s in self.sources if isinstance(s.measure, Age)
         ]
-        self.overrides = sorted({z.alone_until for z in site.zones.values() if z.alone_until})
+        self.alone_until = sorted({z.alone_until for z in site.zones.values() if z.alone_until})
 
     def _declare(self, now: int) -> None:
         own: list[Source] = [Source() for _ in self.site.points]
@@ -170,7 +171,8 @@ class SlowEngine(SlowAlarms):
             dues += [at for at, _ in self.age_checks]
             dues += [c.stale_at for c in self.channels if c.stale_at is not None]
             dues += [end for row in self.rows if (end := row.due()) is not None]
-            dues += self.overrides
+            dues += self.alone_until
+            dues += [row.limit.until for row in self.rows if row.limit.until]
             dues += [a.again_at for a in self.alarms.values() if a.again_at is not None]
             due = min(dues, default=None)
             if due is None or due > now:
@@ -180,14 +182,13 @@ class SlowEngine(SlowAlarms):
         self.now = max(self.now, now)
 
     def _pass(self, due: int) -> None:
-        """At one moment windows, clocks, staleness, delays, overrides, re-alarms."""
+        """At one moment overrides, windows, clocks, staleness, delays, re-alarms."""
+        for row in self.rows:
+            if row.limit.until and row.limit.until <= due:
+                row.limit = replace(row.limit, limit=row.limit.bound, until=0)
+                self._judge_rows([row])
         self._complete_parts(due)
-        reached = [source for at, source in self.age_checks if at <= due]
-        self.age_checks = [(at, source) for at, source in self.age_checks if at > due]
-        for source in self.sources:
-            if source in reached and isinstance(source.measure, Age):
-                last = self.last_known.get(source.measure.point)
-                self._result(source, INF if last is None else (self.now - last) / MINUTE)
+        self._look_at_clocks(due)
         for index, channel in enumerate(self.channels):
             if channel.stale_at is not None and channel.stale_at <= due:
                 was = channel.healthy()
@@ -199,12 +200,20 @@ class SlowEngine(SlowAlarms):
         for row in ended:
             row.end()
         self._settle(ended)
-        if self.overrides and self.overrides[0] <= due:
-            self.overrides = [at for at in self.overrides if at > due]
+        if self.alone_until and self.alone_until[0] <= due:
+            self.alone_until = [at for at in self.alone_until if at > due]
             self._votes()
         for name, alarm in list(self.alarms.items()):
             if alarm.again_at is not None and alarm.again_at <= due:
                 self._say(name, "realarm", alarm.grade)
+
+    def _look_at_clocks(self, due: int) -> None:
+        reached = [source for at, source in self.age_checks if at <= due]
+        self.age_checks = [(at, source) for at, source in self.age_checks if at > due]
+        for source in self.sources:
+            if source in reached and isinstance(source.measure, Age):
+                last = self.last_known.get(source.measure.point)
+                self._result(source, INF if last is None else (self.now - last) / MINUTE)
 
     def _complete_parts(self, due: int) -> None:
         ended: dict[int, list[Source]] = {}

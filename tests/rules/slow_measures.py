@@ -202,25 +202,28 @@ def evaluated(text: str, values: Mapping[str, float]) -> float:
 
 
 def _walk(node: ast.expr, values: Mapping[str, float]) -> Found:
+    found: Found
     match node:
         case ast.Constant(value=value):
-            return float(value)  # type: ignore[arg-type]
+            found = float(value)  # type: ignore[arg-type]
         case ast.Name(id=name):
-            return values[name]
+            found = values[name]
         case ast.UnaryOp(op=ast.USub(), operand=of):
-            return -_number(_walk(of, values))
+            found = -_number(_walk(of, values))
         case ast.UnaryOp(op=ast.Not(), operand=of):
             truth = _truth(_walk(of, values))
-            return None if truth is None else not truth
+            found = None if truth is None else not truth
         case ast.BoolOp(op=op, values=parts):
-            return _logic([_truth(_walk(p, values)) for p in parts], isinstance(op, ast.Or))
+            found = _logic([_truth(_walk(p, values)) for p in parts], isinstance(op, ast.Or))
         case ast.BinOp(left=left, op=op, right=right):
-            return _arithmetic(op, _number(_walk(left, values)), _number(_walk(right, values)))
+            found = _arithmetic(op, _number(_walk(left, values)), _number(_walk(right, values)))
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _compared(op, _bounds(_walk(left, values)), _bounds(_walk(right, values)))
+            found = _compared(op, _bounds(_walk(left, values)), _bounds(_walk(right, values)))
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            return _called(name, [_walk(argument, values) for argument in arguments])
-    raise AssertionError(ast.dump(node))
+            found = _called(name, [_walk(argument, values) for argument in arguments])
+        case _:
+            raise AssertionError(ast.dump(node))
+    return found
 
 
 def _truth(found: Found) -> bool | None:
@@ -262,20 +265,19 @@ def _compared(op: ast.cmpop, left: tuple[float, float], right: tuple[float, floa
     """Sure where every number between the bounds says the same."""
     if any(math.isnan(x) for x in (*left, *right)):
         return None
+    if isinstance(op, ast.Lt | ast.LtE):
+        op, left, right = ast.Gt() if isinstance(op, ast.Lt) else ast.GtE(), right, left
     match op:
-        case ast.Lt() | ast.LtE():
-            mirrored = ast.Gt() if isinstance(op, ast.Lt) else ast.GtE()
-            return _compared(mirrored, right, left)
         case ast.Gt():
-            return True if left[0] > right[1] else False if left[1] <= right[0] else None
+            sure, never = left[0] > right[1], left[1] <= right[0]
         case ast.GtE():
-            return True if left[0] >= right[1] else False if left[1] < right[0] else None
-        case ast.Eq():
-            if left[0] == left[1] == right[0] == right[1]:
-                return True
-            return False if left[1] < right[0] or right[1] < left[0] else None
-    equal = _compared(ast.Eq(), left, right)
-    return None if equal is None else not equal
+            sure, never = left[0] >= right[1], left[1] < right[0]
+        case _:
+            sure = left[0] == left[1] == right[0] == right[1]
+            never = left[1] < right[0] or right[1] < left[0]
+            if isinstance(op, ast.NotEq):
+                sure, never = never, sure
+    return True if sure else False if never else None
 
 
 def _called(name: str, found: Sequence[Found]) -> Found:

@@ -34,7 +34,7 @@ def test_every_limit_says_where_it_comes_from(model: str) -> None:
     assert not found.refusals
     sources = ("GB", "ParkWatch (D)", "现场设定 site value")
     assert all(limit.clause.startswith(sources) for limit in found.limits)
-    assert all(limit.point >= 0 or limit.alarm == "hd/unit:bypass" for limit in found.limits)
+    assert all(limit.point >= 0 or limit.alarm == "hd/unit:bypass-x-1" for limit in found.limits)
 
 
 # Vessel ------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def test_a_bypass_is_yellow_a_second_one_orange_and_so_is_an_overdue_one() -> No
     assert bench.told() == [("bypass-201:state", "raise", "yellow")]
     bench.read(2, {"bypass-202": 1.0})
     assert bench.told() == [
-        ("bypass-202:state", "raise", "yellow"), ("unit:bypass", "raise", "orange")
+        ("bypass-202:state", "raise", "yellow"), ("unit:bypass-x-1", "raise", "orange")
     ]  # fmt: skip
     bench.wait(2 + 2 * 3600)
     assert bench.told() == [("bypass-202:state", "rise", "orange")]

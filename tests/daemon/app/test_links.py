@@ -1,5 +1,7 @@
 """What a driver tells: a record, an alarm, and the end of both."""
 
+from dataclasses import replace
+
 import pytest
 import small_park
 
@@ -56,3 +58,20 @@ def test_a_link_is_as_grave_as_what_became_blind(links: LinkAlarms) -> None:
     down = DriverEvent("hd/panel-1", "link_down", "…", small_park.T0, {})
     (raised, *_) = links.react(down)[1]
     assert (raised.alarm, str(raised.grade)) == ("hd/panel-1:link", "orange")
+
+
+@pytest.mark.parametrize(("heard", "stale"), [("panel-1", False), ("panel-9", True), ("", True)])
+def test_only_a_heartbeat_that_names_the_device_keeps_it_from_stale(
+    heard: str, *, stale: bool
+) -> None:
+    park = small_park.site()
+    points = [replace(point, on_change=True) for point in park.points]
+    engine = Engine(replace(park, points=points), small_park.T0)
+    links = LinkAlarms(engine, park, lambda: small_park.T0)
+    engine.feed(small_park.batch(0, {small_park.A: 1.0}))
+    alive = DriverEvent(GATEWAY, "alive", heard, small_park.T0 + 9 * small_park.S)
+    assert links.react(alive) == ((), ())  # no record: it comes every few seconds
+    engine.advance(small_park.T0 + 12 * small_park.S)
+    assert (engine.alarm("hd/panel-1/ch4-01:fault") is not None) is stale
+    engine.advance(small_park.T0 + 19 * small_park.S)
+    assert engine.alarm("hd/panel-1/ch4-01:fault") is not None

@@ -11,7 +11,8 @@ from parkwatch.daemon.cli.main import main
 
 COMMANDS = [
     [], ["demo"], ["init"], ["check"], ["run"], ["status"], ["version"], ["points"],
-    ["points", "list"], ["points", "show"], ["alarms"], ["alarms", "list"], ["alarms", "ack"],
+    ["points", "list"], ["points", "show"], ["points", "bump"], ["rules", "test"],
+    ["rules", "replay"], ["config", "override"], ["alarms"], ["alarms", "list"], ["alarms", "ack"],
     ["alarms", "silence"], ["alarms", "reset"], ["alarms", "why"], ["journal"],
     ["journal", "verify"], ["journal", "show"], ["history", "query"], ["config", "schema"],
     ["config", "apply"],

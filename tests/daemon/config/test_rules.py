@@ -108,10 +108,17 @@ def test_one_mistake_hides_no_other_and_makes_none(more: str, found: list[str]) 
     assert codes(f"{RATE}{more}\n") == found
 
 
-def test_without_set_points_a_trend_has_nothing_to_say() -> None:
-    park = PARK.replace(", al1 = 50, al2 = 100", "")
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (", al1 = 50, al2 = 100", "", "CFG-134"),
+        ('"VOC-1", ', '"VOC-1", unit = "pmm", ', "CFG-104"),
+        ('"VOC-1", ', '"VOC-1", range = [9, 1], ', "CFG-115"),
+    ],
+)
+def test_a_wrong_point_is_not_reported_of_its_trend_too(old: str, new: str, code: str) -> None:
     rule = RATE.replace("rate", "trend").replace("h2s-1", "voc-1") + 'within = "5m"\n'
-    assert [problem.code for problem in loaded(rule, park).problems] == ["CFG-134"]
+    assert [p.code for p in loaded(rule, PARK.replace(old, new)).problems] == [code]
 
 
 def test_the_schema_shows_every_kind() -> None:

@@ -70,7 +70,10 @@ def test_the_texts_of_the_specification(what: Transition, text: str) -> None:
          "PSHH-201 动作 14:03 立即处置"),
         (happened(alarm=f"{PANEL}:link", cause={"points": 31}),
          "华东化工 panel-1 失联 31点状态未知 14:03 请检查"),
-        (happened(alarm="huadong/tank-a:blind-h2s"), "华东化工罐区A blind-h2s 14:03"),
+        (
+            happened(alarm="huadong/tank-a:blind-h2s", cause={"healthy": 0, "heads": 2}),
+            "华东化工罐区A 硫化氢失去监视 0/2只可见 14:03",
+        ),
         (happened(alarm="huadong/gw-1:replay"), "华东化工 gw-1 重放数据"),
         (happened(alarm="system/broker.main:down"), "平台 main 消息代理失联 14:03 请检查"),
         (happened(grade=Grade.RED, alarm="system/journal:unrecorded"),
