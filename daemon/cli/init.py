@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         (folder / "secrets").mkdir(parents=True, exist_ok=True, mode=0o700)
         with path.open("x", encoding="utf-8") as out:
             out.write(text(options.template))
+        _tests(folder, options.template)
         _secret(folder / "secrets" / "work.url", _URL)
         if options.template == "mqtt-gateway":
             _secret(folder / "secrets" / "mqtt.password", secrets.token_urlsafe(12))
@@ -70,6 +71,16 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"{path}\n  parkwatch check {folder}\n  parkwatch run -c {folder}")
     return 0
+
+
+def _tests(folder: Path, template: str) -> None:
+    """Rule tests in a folder of their own: all TOML files beside the park belong to it."""
+    source = resources.files("parkwatch.daemon.cli").joinpath(f"templates/{template}.tests.toml")
+    if source.is_file():
+        path = folder / "tests" / "rules.toml"
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists():
+            path.write_text(source.read_text("utf-8"), "utf-8")
 
 
 def _secret(path: Path, value: str) -> None:

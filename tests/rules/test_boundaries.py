@@ -229,6 +229,13 @@ def test_chatter_is_over_when_the_changes_fall_to_limit_minus_deadband() -> None
     assert [(at, event) for at, _, event in park.told()] == [(14 * PART, "return")]
 
 
+@pytest.mark.parametrize(("value", "told"), [(2.0, []), (2.0 + EPS, ["raise"])])
+def test_a_detector_may_rest_up_to_the_end_of_its_zero_band(value: float, told: list[str]) -> None:
+    park = Park("flatline-zero")
+    steered(park, held(B, WINDOW), value, 0)
+    assert events(park, "flatline-zero") == told
+
+
 def high(**changes: object) -> Park:
     """One limit of a level, without delays."""
     built = site("high", on_delay_ns=0, off_delay_ns=0)
