@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parkwatch.rules import commands, state
-from parkwatch.rules.alarms import Alarm, Live, Place
-from parkwatch.rules.compile import UNKNOWN, YIELDED
-from parkwatch.rules.evaluation import Evaluation
+from parkwatch.rules.alarms import commands
+from parkwatch.rules.alarms.book import Alarm, Live, Place
+from parkwatch.rules.evaluate import state
+from parkwatch.rules.evaluate.compile import UNKNOWN, YIELDED
+from parkwatch.rules.evaluate.evaluation import Evaluation
 from parkwatch.rules.grade import Grade, highest
 from parkwatch.rules.site import Point, Site
 from parkwatch.rules.transition import AlarmView, Command, Outcome, Transition

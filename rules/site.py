@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import Formula, Measure
+from parkwatch.rules.measures import Formula, Measure
 
 SECOND_NS = 1_000_000_000
 

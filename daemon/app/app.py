@@ -37,9 +37,9 @@ from parkwatch.daemon.store.database import JournalFault, open_reader, open_writ
 from parkwatch.drivers import modbus
 from parkwatch.drivers.mqtt import MqttSource
 from parkwatch.rules.engine import Engine
+from parkwatch.rules.evaluate.state import readable
 from parkwatch.rules.quality import reason_name, status_name
 from parkwatch.rules.site import Site
-from parkwatch.rules.state import readable
 from parkwatch.rules.transition import Transition
 
 log = logging.getLogger("parkwatch.app")

@@ -105,7 +105,7 @@ def bump(options: argparse.Namespace) -> int:
 
 def why(options: argparse.Namespace) -> int:
     """Which sample, limit and timer raised it: one line, then every input."""
-    from parkwatch.rules import why as words  # noqa: PLC0415 - the others need no words
+    from parkwatch.rules.alarms import why as words  # noqa: PLC0415 - the others need no words
 
     item = _alarm(options)
     langs = ("zh", "en")

@@ -25,7 +25,7 @@ from parkwatch.daemon.journal.journal import Entry, Journal, records
 from parkwatch.daemon.store.database import open_reader, open_writer, transaction
 from parkwatch.daemon.store.lock import FolderLock
 from parkwatch.rules.fault import Fault
-from parkwatch.rules.measure import Measure
+from parkwatch.rules.measures import Measure
 from parkwatch.rules.site import Limit, Site
 
 EXIT_OK, EXIT_CONFIG = 0, 3

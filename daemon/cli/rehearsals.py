@@ -36,6 +36,7 @@ from parkwatch.daemon.cli.output import STATES
 from parkwatch.daemon.config.fields import duration_ns
 from parkwatch.daemon.config.sources import Written, merge, read
 from parkwatch.daemon.config.words import both
+from parkwatch.rules.alarms.why_words import number
 from parkwatch.rules.fault import Problem
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.rehearsal import (
@@ -49,9 +50,8 @@ from parkwatch.rules.rehearsal import (
     Seen,
     rules_of,
 )
-from parkwatch.rules.series import STEPS_MAX, Sample, SeriesError, samples
+from parkwatch.rules.rehearsal.series import STEPS_MAX, Sample, SeriesError, samples
 from parkwatch.rules.site import SECOND_NS, Site
-from parkwatch.rules.why_words import number
 
 At = tuple[str | int, ...]
 CLEAN_OXYGEN = 20.9

@@ -24,7 +24,7 @@ from parkwatch.daemon.history.columns import Reader, Rows
 from parkwatch.daemon.history.reader import open_reader
 from parkwatch.rules.batch import BURST, LIVE
 from parkwatch.rules.fault import Fault, Problem
-from parkwatch.rules.replay import Compared, Piece, Replayed, Span, compare, replay
+from parkwatch.rules.rehearsal.replay import Compared, Piece, Replayed, Span, compare, replay
 from parkwatch.rules.site import SECOND_NS
 
 TIME_MAX = 2**62

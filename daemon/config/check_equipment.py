@@ -24,7 +24,7 @@ from parkwatch.daemon.config.resolve_points import point_id
 from parkwatch.daemon.config.template import root
 from parkwatch.daemon.config.words import both
 from parkwatch.rules.equipment import MODELS
-from parkwatch.rules.equipment_draft import Model, Refusal, Role
+from parkwatch.rules.equipment.draft import Model, Refusal, Role
 
 _UNSEEN = both("其余照常投用,此项无人看护", "the rest is armed, and nothing guards this")
 _UNPROTECTED = both("未保护,常驻黄色报警提示", "not protected: a standing yellow alarm says so")

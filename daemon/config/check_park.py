@@ -15,7 +15,7 @@ from parkwatch.daemon.config.resolve_points import gas_limits, row_of, units_of
 from parkwatch.daemon.config.resolve_rules import Ground
 from parkwatch.daemon.config.resolve_site import of_gas, plain_gas, points_of
 from parkwatch.daemon.config.rule_tables import TrendRule
-from parkwatch.rules.equipment_draft import Expansion
+from parkwatch.rules.equipment.draft import Expansion
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.site import Limit, Point
 

@@ -21,7 +21,7 @@ from parkwatch.daemon.config.rule_tables import (
     references,
 )
 from parkwatch.daemon.config.words import both
-from parkwatch.rules.measure import Spread, TimeTo
+from parkwatch.rules.measures import Spread, TimeTo
 from parkwatch.rules.site import Limit, Point
 
 _STEEPEST = 2.0

@@ -25,7 +25,7 @@ from parkwatch.daemon.config.rule_tables import (
 from parkwatch.daemon.config.words import both
 from parkwatch.rules.expression import ExpressionError
 from parkwatch.rules.fault import Fault
-from parkwatch.rules.measure import Formula
+from parkwatch.rules.measures import Formula
 from parkwatch.rules.site import Limit
 
 RESERVED = ("vote-", "blind-")

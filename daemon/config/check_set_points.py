@@ -21,9 +21,8 @@ from parkwatch.daemon.config.resolve_points import (
 )
 from parkwatch.daemon.config.words import both
 from parkwatch.rules import gas as gases
-from parkwatch.rules import profiles
 from parkwatch.rules.fault import Fault
-from parkwatch.rules.gas import Gas
+from parkwatch.rules.gas import Gas, profiles
 from parkwatch.rules.site import Limit, Point
 
 LEL_WOLF = 5.0

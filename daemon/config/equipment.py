@@ -14,8 +14,8 @@ from parkwatch.daemon.config.model import Config, DeviceTable, PointTable
 from parkwatch.daemon.config.resolve_points import native_unit, point_id, row_of
 from parkwatch.daemon.config.template import root
 from parkwatch.rules.equipment import MODELS, expand
-from parkwatch.rules.equipment_draft import Expansion, Model, Role
-from parkwatch.rules.profiles import CONFINED, GBT50493
+from parkwatch.rules.equipment.draft import Expansion, Model, Role
+from parkwatch.rules.gas.profiles import CONFINED, GBT50493
 from parkwatch.rules.site import Limit, Point
 
 DETECTOR, PERMIT = "detector", "confined"

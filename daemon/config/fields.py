@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from parkwatch.daemon.config.names import checked_name
 from parkwatch.daemon.config.words import both
-from parkwatch.rules.expression_text import FUNCTIONS, KEYWORDS, WORDS
+from parkwatch.rules.expression.text import FUNCTIONS, KEYWORDS, WORDS
 
 _UNITS_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")

@@ -8,9 +8,8 @@ from parkwatch.daemon.config.fields import HOUR_NS, duration_ns
 from parkwatch.daemon.config.model import DeviceTable, PointTable
 from parkwatch.daemon.config.names import part_of, plain
 from parkwatch.rules import gas as gases
-from parkwatch.rules import profiles
 from parkwatch.rules.fault import Fault
-from parkwatch.rules.gas import Gas, find, limits_for
+from parkwatch.rules.gas import Gas, find, limits_for, profiles
 from parkwatch.rules.quality import BAD, BAD_FAULT, UNCERTAIN, Reason
 from parkwatch.rules.site import SECOND_NS, Limit, Point
 from parkwatch.rules.units import round_down, round_up

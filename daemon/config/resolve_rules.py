@@ -27,7 +27,7 @@ from parkwatch.rules.expression import Quantity, parse
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.gas import GASES, Cell, round_down
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import (
+from parkwatch.rules.measures import (
     Age,
     Changes,
     Exposure,

@@ -9,8 +9,8 @@ from parkwatch.daemon.config.equipment import GAS_ROLES, Unit, kind_of, profile_
 from parkwatch.daemon.config.model import Config, DeviceTable
 from parkwatch.daemon.config.resolve_points import gas_limits, lawful, point_of, row_of
 from parkwatch.daemon.config.resolve_rules import Ground, limit_of
-from parkwatch.rules import neighbours
 from parkwatch.rules.grade import Grade
+from parkwatch.rules.measures import neighbours
 from parkwatch.rules.site import Device, Limit, Point, Site, Zone
 
 _CALM = ("gas", "confined")

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from parkwatch.daemon.notify import words
-from parkwatch.rules import why as reasons
+from parkwatch.rules.alarms import why as reasons
 from parkwatch.rules.gas import GASES
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS, Point, Site

@@ -19,10 +19,10 @@ from parkwatch.daemon.outbox.timers import Timer
 from parkwatch.daemon.pipeline.commands import CommandDesk
 from parkwatch.daemon.pipeline.commit import Committer, Entry, Group
 from parkwatch.drivers.source import DriverEvent
+from parkwatch.rules.alarms.shadow import SHADOW
 from parkwatch.rules.batch import Batch, nothing_to_tell
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.shadow import SHADOW
 from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import AlarmView, Command, Transition
 

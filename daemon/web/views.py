@@ -8,7 +8,7 @@ from typing import Any
 
 from parkwatch.daemon.web.mirror import Mirror
 from parkwatch.daemon.web.policy import POLICY, Viewer, enterprise_of, sees
-from parkwatch.rules import why as words
+from parkwatch.rules.alarms import why as words
 
 INT64_KEYS = frozenset(
     {"occurrence", "time", "received", "raised", "changed", "due", "created", "at", "expires"}

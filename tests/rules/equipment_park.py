@@ -9,7 +9,7 @@ import numpy as np
 from parkwatch.rules.batch import Batch
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.equipment import Expansion, expand
-from parkwatch.rules.measure import Age, Formula
+from parkwatch.rules.measures import Age, Formula
 from parkwatch.rules.quality import GOOD
 from parkwatch.rules.site import SECOND_NS, Device, Limit, Point, Site, Zone
 from parkwatch.rules.transition import Transition

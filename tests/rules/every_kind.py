@@ -12,7 +12,7 @@ from parkwatch.rules.batch import Batch
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.expression import Quantity, parse
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import (
+from parkwatch.rules.measures import (
     Age,
     Apart,
     Changes,

@@ -16,7 +16,8 @@ from random import Random
 from playing import Case, by_alarm, expected, played, seen, smallest, streamed, told
 from random_parks import case
 
-from parkwatch.rules import evaluation, formulas
+from parkwatch.rules.evaluate import evaluation
+from parkwatch.rules.measures import formulas
 
 GROUPS = ("rules",)
 

@@ -16,7 +16,7 @@ from every_kind import SENTINELS, T0, S, formula
 from playing import DEVICE, LINK, Case, Reading, Step
 
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import Age, Apart, Changes, Exposure, Formula, Slope, Spread, TimeTo
+from parkwatch.rules.measures import Age, Apart, Changes, Exposure, Formula, Slope, Spread, TimeTo
 from parkwatch.rules.quality import BAD, GOOD, UNCERTAIN, Reason
 from parkwatch.rules.site import Device, Limit, Point, Site, Zone
 

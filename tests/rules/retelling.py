@@ -10,7 +10,7 @@ from random import Random
 from playing import Case, Player, Reading, Step, by_alarm, seen
 
 from parkwatch.rules.engine import Engine
-from parkwatch.rules.measure import Age, Apart, Formula, Measure
+from parkwatch.rules.measures import Age, Apart, Formula, Measure
 from parkwatch.rules.quality import GOOD
 from parkwatch.rules.site import Limit, Site
 from parkwatch.rules.transition import Transition

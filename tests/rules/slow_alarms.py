@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from oracle import URGENCY, Alarm, Channel, Condition, Oracle, Seen
 
-from parkwatch.rules.measure import Measure
+from parkwatch.rules.measures import Measure
 from parkwatch.rules.site import SECOND_NS as S
 from parkwatch.rules.site import Limit, Site
 

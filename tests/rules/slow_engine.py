@@ -23,7 +23,7 @@ from slow_measures import (
     result,
 )
 
-from parkwatch.rules.measure import Age, Formula, Measure
+from parkwatch.rules.measures import Age, Formula, Measure
 from parkwatch.rules.site import Site
 
 NAN, INF = math.nan, math.inf

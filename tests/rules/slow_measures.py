@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
-from parkwatch.rules.measure import Apart, Changes, Exposure, Slope, Spread, TimeTo
+from parkwatch.rules.measures import Apart, Changes, Exposure, Slope, Spread, TimeTo
 from parkwatch.rules.site import Point
 
 History = Sequence[tuple[int, float]]

@@ -169,7 +169,7 @@ def test_how_readings_are_cut_into_batches_changes_nothing(steps: list[Step], si
 @given(steps=STEPS)
 def test_the_vector_path_means_what_the_scalar_path_means(steps: list[Step]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", 0)
+        patch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", 0)
         vector = played(steps)
     assert vector == played(steps)
 
@@ -261,7 +261,7 @@ def test_shifts_in_the_park_are_what_the_contract_says() -> None:
         said = seen(played(steps))
         assert said == expected(steps), seed
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", 0)
+            patch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", 0)
             assert seen(played(steps, size=4)) == said, seed
         reached |= {(a.rpartition(":")[2], event, after) for _, a, event, _, after, *_ in said}
     assert {

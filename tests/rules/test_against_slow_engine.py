@@ -17,7 +17,10 @@ GENERATED = settings(
 )  # fmt: skip
 """Made smaller by `smallest`, which takes away whole rules and steps."""
 CHANCE = st.randoms(use_true_random=False)
-SCALAR = ("parkwatch.rules.evaluation.SCALAR_MAX", "parkwatch.rules.formulas.SCALAR_MAX")
+SCALAR = (
+    "parkwatch.rules.evaluate.evaluation.SCALAR_MAX",
+    "parkwatch.rules.measures.formulas.SCALAR_MAX",
+)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -58,7 +61,7 @@ def test_the_random_parks_reach_every_kind() -> None:
 
 def test_a_difference_is_told_by_its_smallest_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reference that nothing can contradict proves nothing."""
-    monkeypatch.setattr("parkwatch.rules.compile._release", lambda row: row.limit)
+    monkeypatch.setattr("parkwatch.rules.evaluate.compile._release", lambda row: row.limit)
     cases = (case(Random(seed)) for seed in range(200))
     one = next(one for one in cases if difference(one))
     small = smallest(one, lambda some: bool(difference(some)))

@@ -31,7 +31,7 @@ from every_kind import (
     site,
 )
 
-from parkwatch.rules.measure import TimeTo
+from parkwatch.rules.measures import TimeTo
 
 Steps = Iterator[tuple[int, dict[int, float]]]
 """After so many ns these values; all together leave the measure at the value that is asked for."""

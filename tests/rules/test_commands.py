@@ -3,7 +3,7 @@
 import pytest
 from small_park import ALONE, T0, TRIP, A, B, S, World, told
 
-from parkwatch.rules.lifecycle import TABLE, Event, State, mermaid, step
+from parkwatch.rules.alarms.lifecycle import TABLE, Event, State, mermaid, step
 from parkwatch.rules.transition import Command
 
 GAS = "hd/panel-1/ch4-01:gas"

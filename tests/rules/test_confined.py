@@ -5,8 +5,8 @@ import math
 import pytest
 from equipment_park import Bench, expanded
 
-from parkwatch.rules.compile import FALSE, TRUE, UNKNOWN
-from parkwatch.rules.confined import entry
+from parkwatch.rules.equipment.confined import entry
+from parkwatch.rules.evaluate.compile import FALSE, TRUE, UNKNOWN
 
 
 def test_the_clocks_of_a_permit() -> None:

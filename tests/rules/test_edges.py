@@ -165,8 +165,8 @@ def test_what_no_sensor_can_mean_is_a_fault_and_changes_nothing_else(
     value: float, path: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a park with every kind of rule, all points at once; for a minute."""
-    monkeypatch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", path)
-    monkeypatch.setattr("parkwatch.rules.formulas.SCALAR_MAX", path)
+    monkeypatch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", path)
+    monkeypatch.setattr("parkwatch.rules.measures.formulas.SCALAR_MAX", path)
     park = Park()
     loud = {point.index: 60.0 * (point.kind != "state") for point in site().points}
     for second in range(5):
@@ -254,7 +254,7 @@ def test_a_point_twice_in_one_moment_loses_no_peak(
     path: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Limits see each in its turn; a formula is evaluated before the second is taken."""
-    monkeypatch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", path)
+    monkeypatch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", path)
     park = Park("high", "either", "deviation", on_delay_ns=0, off_delay_ns=0)
     park.rows(0, [(OTHER, 0.0), (LEVEL, 30.0), (LEVEL, 60.0), (OTHER, 58.0), (LEVEL, 0.0)])
     park.wait(1)
@@ -274,7 +274,7 @@ def test_a_point_twice_in_one_moment_loses_no_peak(
 def test_unknown_points_are_counted_and_left_out(
     path: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", path)
+    monkeypatch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", path)
     park = Park("high", "either", on_delay_ns=0)
     strange = (99, -1, len(NAMES), 2**31 - 1, -(2**31))
     park.rows(0, [(strange[0], 90.0), (LEVEL, 90.0), *((point, 90.0) for point in strange[1:])])

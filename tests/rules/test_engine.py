@@ -156,7 +156,9 @@ def test_oxygen_low_is_latched_from_stage_2_and_high_is_one_stage() -> None:
 def test_truth_by_quality(
     quality: int, value: float, high: str, low: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", 99 if path == "scalar" else 0)
+    monkeypatch.setattr(
+        "parkwatch.rules.evaluate.evaluation.SCALAR_MAX", 99 if path == "scalar" else 0
+    )
     world = World()
     world.read(0, {ALONE: value, LEVEL: value}, quality)
     world.wait(2)

@@ -8,11 +8,11 @@ import pytest
 from equipment_park import DEVICES, KPA, LEL, NAMEPLATE, O2, STATE, Bench, expanded, points, table
 
 from parkwatch.rules.equipment import MODELS, expand
+from parkwatch.rules.equipment.vessel import yellow
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import Formula
+from parkwatch.rules.measures import Formula
 from parkwatch.rules.quality import BAD, Reason
 from parkwatch.rules.site import SECOND_NS as S
-from parkwatch.rules.vessel import yellow
 
 GOLDEN = Path(__file__).parent / "golden"
 LOST = BAD | Reason.COMMS

@@ -34,7 +34,7 @@ from every_kind import (
 )
 
 from parkwatch.rules.engine import Engine
-from parkwatch.rules.measure import Age, Apart, Changes, Exposure
+from parkwatch.rules.measures import Age, Apart, Changes, Exposure
 from parkwatch.rules.quality import BAD, GOOD, UNCERTAIN, Reason
 from parkwatch.rules.site import Limit, Site, Zone
 from parkwatch.rules.transition import Command
@@ -143,7 +143,7 @@ def test_a_rule_enabled_within_a_moment_sees_the_reading_that_follows(
     path: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its guard was open while it was off."""
-    monkeypatch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", path)
+    monkeypatch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", path)
     one = park(
         Limit(WORK, "state", 1, "high", 1.0, R, enable=formula("not w or s", w=WORK, s=TRIP))
     )
@@ -269,7 +269,7 @@ def test_a_delay_of_a_window_goes_on_with_the_first_reading_after_a_restart(
     path: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waited for the next part, as if the result had been forgotten."""
-    monkeypatch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", path)
+    monkeypatch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", path)
     one = Park("flatline", on_delay_ns=4 * S)
     one.read(0, {LEVEL: 30.0, OTHER: 0.0})
     one.wait(9 * PART + 2 * S)
@@ -338,7 +338,7 @@ def test_what_was_not_read_yet_is_not_good_in_a_cause(
     path: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A formula that is evaluated amid a batch, because a point came twice."""
-    monkeypatch.setattr("parkwatch.rules.evaluation.SCALAR_MAX", path)
+    monkeypatch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", path)
     either = replace(RULES["either"], on_delay_ns=0)
     three = formula("a >= 40 or b >= 40 or f >= 1", a=LEVEL, b=OTHER, f=FEEDBACK)
     one = park(replace(either, measure=three))

@@ -21,7 +21,7 @@ def test_it_finds_a_reached_limit_that_does_not_count(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`>` for `>=`, and the seed that it names shows it again."""
-    from parkwatch.rules import kernel
+    from parkwatch.rules.evaluate import kernel
 
     real = kernel.truth
 
@@ -47,7 +47,7 @@ def test_it_finds_an_engine_that_breaks(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("parkwatch.rules.trend.slopes", broken)
+    monkeypatch.setattr("parkwatch.rules.measures.trend.slopes", broken)
     assert fuzz.main(["--seconds", "50", "--seed", "1"]) == 1
     assert "engine: ZeroDivisionError()" in capsys.readouterr().out
 

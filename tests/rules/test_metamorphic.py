@@ -23,7 +23,7 @@ from retelling import (
 )
 
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import Slope
+from parkwatch.rules.measures import Slope
 from parkwatch.rules.site import Limit
 
 pytestmark = pytest.mark.timeout(300)  # To make a case that fails smaller takes a while.
@@ -32,7 +32,10 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow],
 )  # fmt: skip
 CHANCE = st.randoms(use_true_random=False)
-SCALAR = ("parkwatch.rules.evaluation.SCALAR_MAX", "parkwatch.rules.formulas.SCALAR_MAX")
+SCALAR = (
+    "parkwatch.rules.evaluate.evaluation.SCALAR_MAX",
+    "parkwatch.rules.measures.formulas.SCALAR_MAX",
+)
 NEWS = ("raise", "reraise", "rise", "fall", "return")
 NEW = Limit(
     3, "rate", 9, "high", 0.013, Grade.BLUE, measure=Slope(3, 77 * S), kind="rate",

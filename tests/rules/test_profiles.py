@@ -5,11 +5,10 @@ import math
 import pytest
 
 from parkwatch.rules import gas as gases
-from parkwatch.rules import profiles
 from parkwatch.rules.fault import Fault
-from parkwatch.rules.gas import GASES, effective, limits_for, misplaced
+from parkwatch.rules.gas import GASES, effective, limits_for, misplaced, profiles
+from parkwatch.rules.gas.profiles import PROFILES, Setting, row_of, set_points, weaker
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.profiles import PROFILES, Setting, row_of, set_points, weaker
 from parkwatch.rules.site import Limit, Point
 
 # gas, al1, al2, unit, evidence of each; GB/T 50493-2019 over GBZ 2.1-2019 (domain.md 1.2).

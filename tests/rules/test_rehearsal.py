@@ -23,8 +23,8 @@ from parkwatch.rules.rehearsal import (
     rehearse,
     rules_of,
 )
-from parkwatch.rules.replay import Compared, Piece, Replayed, compare, in_order, replay
-from parkwatch.rules.series import STEPS_MAX, Sample, SeriesError, samples, written
+from parkwatch.rules.rehearsal.replay import Compared, Piece, Replayed, compare, in_order, replay
+from parkwatch.rules.rehearsal.series import STEPS_MAX, Sample, SeriesError, samples, written
 from parkwatch.rules.site import Limit, Site
 
 GAS = "hd/panel-1/ch4-01:gas"

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_park import ALONE, LEVEL, TRIP, A, B, World
 
+from parkwatch.rules.alarms.why import Row, line, table
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.transition import Transition
-from parkwatch.rules.why import Row, line, table
 
 POINT = "huadong/panel-1/h2s-0103"
 LIMIT: dict[str, Any] = {

@@ -21,10 +21,9 @@ from parkwatch.daemon.config.load import load
 from parkwatch.daemon.journal.journal import records
 from parkwatch.daemon.store.database import open_reader
 from parkwatch.daemon.store.lock import FolderLock
-from parkwatch.rules import neighbours
 from parkwatch.rules.expression import Quantity, parse
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import Age, Apart, Formula
+from parkwatch.rules.measures import Age, Apart, Formula, neighbours
 from parkwatch.rules.site import Limit, Point, Site, Zone
 
 Captured = pytest.CaptureFixture[str]

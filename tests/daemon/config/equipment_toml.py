@@ -6,7 +6,7 @@ from pathlib import Path
 from parkwatch.daemon.config.load import Loaded, load_sources
 from parkwatch.daemon.config.resolve import resolve
 from parkwatch.daemon.config.sources import Source
-from parkwatch.rules.measure import Age, Formula
+from parkwatch.rules.measures import Age, Formula
 from parkwatch.rules.site import SECOND_NS, Limit, Site
 
 HERE = Path(__file__).parent

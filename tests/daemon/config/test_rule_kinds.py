@@ -14,7 +14,7 @@ from parkwatch.daemon.config.resolve import resolve
 from parkwatch.daemon.config.sources import Source
 from parkwatch.rules.expression import Quantity, parse
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.measure import (
+from parkwatch.rules.measures import (
     Age,
     Changes,
     Exposure,
