@@ -83,6 +83,11 @@ class Engine(Evaluation):
         index = self._index.get(name)
         return None if index is None else self._site.points[index]
 
+    def device_kind(self, point: Point) -> str:
+        """What the device of a point watches (`gas`, `boiler`, `esd`, `confined`, ...)."""
+        device = self._site.devices.get(point.device)
+        return "" if device is None else device.kind
+
     def checked(self, point: int, now: int) -> list[Transition]:
         """A portable reading or zero check of a point is on record: its low value counts again."""
         out = self.advance(max(now, self._now))

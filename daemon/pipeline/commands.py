@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from parkwatch.daemon.pipeline.commit import Entry, Record
+from parkwatch.rules.batch import Batch
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
+from parkwatch.rules.quality import GOOD
+from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import Command, Outcome, Transition
 
-CHECK = "check"
+CHECK, CONFINED, BY_HAND = "check", "confined", "hand"
 CHECKERS = frozenset({"technician", "shift-lead", "engineer", "operator", "admin"})
 REMEMBERED_MAX = 10_000
 SILENCE_S = {Grade.RED: 120, Grade.ORANGE: 120, Grade.YELLOW: 600, Grade.BLUE: 600}
@@ -67,6 +73,25 @@ class CommandDesk:
             entries.append(Entry("bump", {**_reading(extra), **about}))
         return answer, entries, outcome.transitions
 
+    def read_by_hand(
+        self, command: Command, extra: Mapping[str, Any], answer: Mapping[str, Any], now: int
+    ) -> Batch | None:
+        """The reading that a person typed for a point of a confined space permit: its tests are
+        made with portable instruments. Beside a fixed detector it is evidence only."""
+        point = self._engine.point(_point(command))
+        if command.action != CHECK or not answer["ok"] or point is None:
+            return None
+        if self._engine.device_kind(point) != CONFINED:
+            return None
+        return Batch(
+            np.array([point.index], dtype=np.int32),
+            np.array([float(extra["value"])]),
+            np.array([GOOD], dtype=np.uint8),
+            np.array([_when(str(extra["at"]), now)], dtype=np.int64),
+            np.array([now], dtype=np.int64),
+            driver=BY_HAND,
+        )
+
     def _check(self, command: Command, extra: Mapping[str, Any], now: int) -> Outcome:
         """A portable reading or zero check beside a detector: kept as evidence, and a catalytic
         sensor that went over range counts again."""
@@ -109,6 +134,15 @@ class CommandDesk:
 def _point(command: Command) -> str:
     """The point that a check is about; it is named by any of its alarms, too."""
     return command.alarm.rpartition(":")[0] or command.alarm
+
+
+def _when(text: str, now: int) -> int:
+    """When it was read, ns UTC; where that is no time with its offset, when it was typed."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return now
+    return now if at.tzinfo is None else round(at.timestamp()) * SECOND_NS
 
 
 def _reading(extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -268,6 +268,10 @@ class Pipeline:
                 work.entries += entries
                 work.transitions += transitions
                 work.answers.append((item, answer))
+                if entries:  # A repeated command enters nothing twice.
+                    read = self.desk.read_by_hand(item.command, item.extra, answer, self._now())
+                    if read is not None:
+                        self._take(read, work)
 
     def _count(self, batch: Batch) -> None:
         readings = self.counters.readings

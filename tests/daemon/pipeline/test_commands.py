@@ -77,6 +77,21 @@ def test_a_reading_that_is_not_whole_is_refused_and_changes_nothing(
     assert math.isnan(engine.values[A])
 
 
+def test_a_reading_typed_for_a_confined_space_is_a_reading_and_beside_a_detector_evidence() -> None:
+    park = catalytic()
+    devices = {name: replace(d, kind="confined") for name, d in park.devices.items()}
+    for site, entered in ((park, False), (replace(park, devices=devices), True)):
+        desk = CommandDesk(Engine(site, T0))
+        answer, _, _ = desk.handle(check(1), READING, T0 + S)
+        batch = desk.read_by_hand(check(1), READING, answer, T0 + S)
+        assert (batch is not None) is entered
+        if batch is not None:
+            assert (batch.value[0], batch.driver) == (0.0, "hand")
+            assert batch.time[0] == 1_795_564_800 * S  # 08:00 in Shanghai
+            assert batch.received[0] == T0 + S
+        assert desk.read_by_hand(check(2), READING, {"ok": False}, T0) is None
+
+
 class NoLinks:
     def react(self, _event: DriverEvent) -> tuple[Sequence[Entry], Sequence[Transition]]:
         return (), ()
