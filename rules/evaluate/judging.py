@@ -55,19 +55,15 @@ class Judging:
 
     def _truths(self, channel: int, rows: Iterable[int], now: int) -> dict[Dirty, None]:
         """Judge rows of one channel; the groups of those that became or ceased to be live."""
-        table, least = self._table, channel in self._least
+        table, at, least = self._table, self._table.at, channel in self._least
         value, quality = self._channels.at_value[channel], self._channels.at_quality[channel]
         dirty: dict[Dirty, None] = {}
         for row in rows:
             truth = kernel.truth(table, row, value, quality, least=least)
-            if table.at.off[row] & YIELDED:
-                changed = delays.cut(table, row)
-            elif truth == table.at.truth[row]:
+            if truth == at.truth[row]:
                 continue
-            else:
-                on_ns = self._on_delay(row, quality)
-                changed = delays.change(table, row, truth, now, on_ns, table.at.off_ns[row])
-            if changed:
+            off_ns = 0 if at.off[row] & YIELDED else at.off_ns[row]
+            if delays.change(table, row, truth, now, self._on_delay(row, quality), off_ns):
                 dirty[table.limits[row].shadow, table.key(row)] = None
         return dirty
 
@@ -89,16 +85,22 @@ class Judging:
         return out
 
     def _switch(self, rows: Sequence[int], why: int, now: int, *, off: bool) -> list[Transition]:
-        """Switch rows off or on for one reason."""
-        at = self._table.at
+        """Switch rows off or on for one reason. What yields is over at once, off-delay or not."""
+        table, at = self._table, self._table.at
         turned = [row for row in rows if bool(at.off[row] & why) != off]
+        dirty: dict[Dirty, None] = {}
         for row in turned:
             at.off[row] ^= why
-        return self._rejudge(turned, now) if turned else []
+            if at.off[row] & YIELDED and delays.cut(table, row):
+                dirty[table.limits[row].shadow, table.key(row)] = None
+        return self._rejudge(turned, now, dirty) if turned else []
 
-    def _rejudge(self, rows: Iterable[int], now: int) -> list[Transition]:
-        """Judge some rows anew, and only them: some of their channels were never read yet."""
-        dirty: dict[Dirty, None] = {}
+    def _rejudge(
+        self, rows: Iterable[int], now: int, over: Iterable[Dirty] = ()
+    ) -> list[Transition]:
+        """Judge some rows anew, and only them: some of their channels were never read yet. `over`:
+        groups in which rows were cut."""
+        dirty: dict[Dirty, None] = dict.fromkeys(over)
         for row in rows:
             channel = int(self._table.channel[row])
             dirty |= self._truths(channel, [row], now)
