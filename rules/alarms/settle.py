@@ -59,8 +59,9 @@ class Settle:
                 votes[of[key[0]].alarm] = of[key[0]]
         for electorate in votes.values():
             out += self.vote(electorate, now)
-        for electorate in self._unseen(dirty, swayed).values():
-            out += self.blind(electorate, now)
+        if of:
+            for electorate in self._unseen(dirty, swayed).values():
+                out += self.blind(electorate, now)
         return out
 
     def _unseen(self, dirty: Iterable[Dirty], swayed: Sequence[int]) -> dict[str, Electorate]:
@@ -201,9 +202,10 @@ class Settle:
 
     def remask(self, point: int, now: int) -> list[Transition]:
         """Put a live fault under the mask of its link, or take it away once the point was seen."""
+        if self._table.at.truth[self._table.span[point][-1]] != TRUE:
+            return []
         name = self.links.fault(point)
-        row = self._table.span[point][-1]
-        if self._table.truth[row] != TRUE or not self.book.live_level(name):
+        if not self.book.live_level(name):
             return []
         mask = self.links.mask(point, self._channels.at_quality[point])
         because = {"links": self.links.active(point)} if mask else {}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from parkwatch.rules.alarms.settle import Dirty, Settle
 from parkwatch.rules.evaluate import delays, kernel
 from parkwatch.rules.evaluate.channels import Channels
-from parkwatch.rules.evaluate.compile import GATED, YIELDED, Table
+from parkwatch.rules.evaluate.compile import GATED, TRUE, YIELDED, Table
 from parkwatch.rules.measures import Apart, formulas, windows
 from parkwatch.rules.measures.formulas import Formulas
 from parkwatch.rules.quality import REASON_MASK, Reason
@@ -105,6 +105,8 @@ class Judging:
             channel = int(self._table.channel[row])
             dirty |= self._truths(channel, [row], now)
             self._channels.settle(channel, open_=False)  # The next reading opens its guard.
+            if channel < self._n and self._table.at.truth[self._table.span[channel][-1]] == TRUE:
+                dirty[False, (channel, "fault")] = None  # More or less is at stake than it was.
         return self._settled(dirty, [], now) if dirty else []
 
     # Measures ------------------------------------------------------------------------------

@@ -54,8 +54,7 @@ def truth(table: Table, row: int, value: float, quality: int, *, least: bool = F
 
     High: `>=`, low: `<=` (reached or exceeded, GB 12358-2024). A condition that holds stays TRUE
     until the value is at limit minus (plus) deadband. NaN is UNKNOWN, tested before comparing.
-    `least`: the value is a lower bound: it can reach a high limit but never clear one, and clear a
-    low limit but never reach one.
+    `least`: the value is a lower bound: it can reach a high limit, and clears nothing.
     """
     at = table.at
     if at.fault[row]:
@@ -72,7 +71,7 @@ def truth(table: Table, row: int, value: float, quality: int, *, least: bool = F
         true = value >= limit or (at.holds[row] and value > release)
     else:
         true = value <= limit or (at.holds[row] and value < release)
-    if least and true != at.high[row]:
+    if least and not (true and at.high[row]):
         return UNKNOWN
     return TRUE if true else FALSE
 

@@ -67,8 +67,8 @@ class Source:
         else:
             reached, back = value <= limit.limit, value >= round(limit.limit + deadband, 9)
         true = reached or (row.holds and not back)
-        # It is at least so much: that may reach a high limit and be over a low one, no more.
-        if self.least and true == (limit.side == "low"):
+        # It is at least so much: that may reach a high limit, no more.
+        if self.least and not (true and limit.side == "high"):
             return "U"
         return "T" if true else "F"
 
@@ -95,7 +95,15 @@ class SlowAlarms(Oracle):
             turned = [row for row in source.gates if row.gated != off]
             for row in turned:
                 row.gated = off
-            self._judge_rows(turned)
+            self._rejudge(turned)
+
+    def _rejudge(self, rows: Sequence[Row]) -> None:
+        """Rows were switched, or their limits changed: a fault of theirs is looked at anew."""
+        self._judge_rows(rows)
+        for row in rows:
+            assert row.source is not None
+            if row.source.channel is not None and row.source.rows[-1].truth == "T":
+                self._settle([row.source.rows[-1]])
 
     def _judge_rows(self, rows: Sequence[Row]) -> None:
         changed = []
@@ -192,7 +200,7 @@ class SlowAlarms(Oracle):
                     row.yielded = real
                     turned.append(row)
         if turned:
-            self._judge_rows(turned)
+            self._rejudge(turned)
 
     def _electorates(self) -> dict[tuple[str, str], list[Row]]:
         """The voting rows by zone and gas."""

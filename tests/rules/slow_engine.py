@@ -186,7 +186,7 @@ class SlowEngine(SlowAlarms):
         for row in self.rows:
             if row.limit.until and row.limit.until <= due:
                 row.limit = replace(row.limit, limit=row.limit.bound, until=0)
-                self._judge_rows([row])
+                self._rejudge([row])
         self._complete_parts(due)
         self._look_at_clocks(due)
         for index, channel in enumerate(self.channels):

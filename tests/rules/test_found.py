@@ -219,7 +219,7 @@ def test_the_first_out_of_a_zone_rule_is_not_another_point() -> None:
 # Windows -----------------------------------------------------------------------------------
 
 
-def test_a_lower_bound_reaches_no_low_limit_and_clears_one() -> None:
+def test_a_lower_bound_reaches_no_low_limit_and_clears_none() -> None:
     """At a start nothing has changed yet, as far as anybody saw."""
     stuck = Limit(COMMAND, "stuck", 1, "low", 0.0, Y, measure=Changes(COMMAND, WINDOW))
     one = park(stuck)
@@ -229,9 +229,25 @@ def test_a_lower_bound_reaches_no_low_limit_and_clears_one() -> None:
     one.wait(9 * PART)
     assert one.told() == [(9 * PART, "command:stuck", "raise")]
     one.read(9 * PART + 1, {COMMAND: 0.0})
-    one.read(9 * PART + 2, {COMMAND: math.nan}, BAD | Reason.COMMS)
+    one.read(9 * PART + 2, {COMMAND: math.nan}, BAD | Reason.WARMING_UP)
     one.wait(10 * PART)
-    assert (10 * PART, "command:stuck", "return") in one.told()
+    assert one.told() == []
+    one.read(10 * PART, {COMMAND: 0.0})
+    one.wait(11 * PART)
+    assert one.told() == [(11 * PART, "command:stuck", "return")]
+
+
+def test_a_lost_channel_is_worth_what_is_at_stake_now() -> None:
+    """A rule that is enabled while its point is lost: not only with the next bad reading."""
+    gated = replace(RULES["state"], off_delay_ns=60 * S, enable=formula("w", w=WORK))
+    one = park(gated)
+    one.read(0, {TRIP: 1.0, WORK: 1.0})
+    one.read(S, {WORK: 0.0})
+    one.read(2 * S, {TRIP: math.nan}, BAD | Reason.COMMS)
+    one.read(3 * S, {WORK: 1.0})
+    one.wait(4 * S)
+    faults = [(t.received - T0, t.event, str(t.grade)) for t in one.said if "fault" in t.alarm]
+    assert faults == [(2 * S, "raise", "blue"), (3 * S, "rise", "orange")]
 
 
 def test_a_detector_is_held_against_peers_that_have_no_such_rule() -> None:
