@@ -59,7 +59,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How often a digital state changed in the window."""
+    """How often a digital state changed in the window; with gaps at least so often."""
 
     point: int
     window_ns: int

@@ -36,8 +36,8 @@ def minutes_to(
 
     The slope is believed only less `guard` standard errors, from the residuals' median deviation
     and at least half a `step` of the channel's resolution: noise and one digit's flicker never
-    reach anything. 0 where the fit is there already, +inf where it does not get there, NaN with
-    too few samples.
+    reach anything. 0 where the fit is there already and still goes on, +inf where it does not get
+    there, NaN with too few samples.
     """
     slope = slopes(means, minutes)
     known = np.isfinite(slope)
