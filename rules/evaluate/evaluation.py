@@ -222,7 +222,8 @@ class Evaluation(Judging):
     # Time ----------------------------------------------------------------------------------
 
     def advance(self, now: int) -> list[Transition]:
-        """Let time pass, in time order; at one moment windows, then staleness, then delays."""
+        """Let time pass, in time order; at one moment the ends of overrides, then windows, then
+        staleness, then delays."""
         out: list[Transition] = []
         if now >= self._due:
             while (due := self._next(now)) <= now:
@@ -238,6 +239,9 @@ class Evaluation(Judging):
     def _pass(self, due: int, at: int) -> list[Transition]:
         """Everything that happens at `due`, told as of `at`."""
         out = self._rejudge(self._table.fall_back(due), at)
+        for electorate in self._settle.votes.expired(due):
+            # An override that ends is over before a delay that ends with it: every doubt alarms.
+            out += self._settle.vote(electorate, at)
         out += self._close(due, at)
         for channel in self._ages.reached(due):
             out += self._measure(channel, self._ages.age(channel, at), at)
@@ -255,8 +259,6 @@ class Evaluation(Judging):
                 delays.expire(table, row)
                 dirty[table.limits[row].shadow, table.key(row)] = None
         out += self._settled(dirty, [], at)
-        for electorate in self._settle.votes.expired(due):
-            out += self._settle.vote(electorate, at)
         for electorate in self._settle.blindness.reached(due):
             out += self._settle.blind(electorate, at)
         return out + self._settle.book.realarm(due, at)
