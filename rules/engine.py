@@ -29,6 +29,10 @@ class Engine(Evaluation):
     def __init__(self, site: Site, now: int) -> None:
         super().__init__(site, now)
         self._keys: state.Keys | None = None
+        self._on_change: dict[str, list[int]] = {}
+        for point in site.points:
+            if point.on_change:
+                self._on_change.setdefault(point.device, []).append(point.index)
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -75,8 +79,7 @@ class Engine(Evaluation):
 
     def heartbeat(self, device: str, now: int) -> None:
         """A fresh message that names a device: its points that publish on change are not stale."""
-        points = [p.index for p in self._site.points if p.on_change and p.device == device]
-        self._channels.alive(points, max(now, self._now))
+        self._channels.alive(self._on_change.get(device, ()), max(now, self._now))
 
     def point(self, name: str) -> Point | None:
         """A point by its id."""

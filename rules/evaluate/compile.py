@@ -49,6 +49,18 @@ def by_point(
     return np.cumsum(counts), np.array(flat, dtype=np.int64)
 
 
+def stretches(
+    begin: NDArray[np.int64], keys: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All positions `begin[k]` to `begin[k + 1]` of some keys, in their order, and (n,) how many
+    each has."""
+    starts = begin[keys]
+    counts = begin[keys + 1] - starts
+    firsts = np.cumsum(counts) - counts
+    every: NDArray[np.int64] = np.repeat(starts - firsts, counts) + np.arange(counts.sum())
+    return every, counts
+
+
 class Views:
     """The columns of a table element by element: the same memory."""
 
@@ -188,10 +200,7 @@ class Table:
 
     def rows_of(self, channels: NDArray[np.int32]) -> NDArray[np.int64]:
         """The rows of some channels, in the channels' order."""
-        starts = self.begin[channels]
-        counts = self.begin[channels + 1] - starts
-        firsts = np.cumsum(counts) - counts
-        rows: NDArray[np.int64] = np.repeat(starts - firsts, counts) + np.arange(counts.sum())
+        rows, _ = stretches(self.begin, channels)
         return rows
 
     def formulas(self) -> list[tuple[int, Formula]]:

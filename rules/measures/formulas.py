@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parkwatch.rules.evaluate.channels import Channels
-from parkwatch.rules.evaluate.compile import Table, by_point
+from parkwatch.rules.evaluate.compile import Table, by_point, stretches
 from parkwatch.rules.expression import Program
 
 SCALAR_MAX = 12
@@ -70,13 +70,10 @@ class Formulas:
 
     def enter_all(self, points: NDArray[np.int32]) -> None:
         """Points were read; those that enter no formula may be among them."""
-        starts = self._begin[points]
-        counts = self._begin[points + 1] - starts
-        total = int(counts.sum())
-        if not total:
+        every, counts = stretches(self._begin, points)
+        if not len(every):
             return
-        firsts = np.cumsum(counts) - counts
-        self._dirty[self._flat[np.repeat(starts - firsts, counts) + np.arange(total)]] = True
+        self._dirty[self._flat[every]] = True
         self._read[points[counts > 0]] = True
         self.waiting = True
 

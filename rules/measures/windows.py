@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parkwatch.rules.evaluate.compile import NEVER, Table, by_point
+from parkwatch.rules.evaluate.compile import NEVER, Table, by_point, stretches
 from parkwatch.rules.measures import Apart, Changes, Exposure, Slope, Spread, TimeTo, trend
 from parkwatch.rules.site import SECOND_NS, Point, Site
 
@@ -63,6 +63,12 @@ class Windows:
         self._bounds = np.array(
             [isinstance(m, Exposure | Changes) for m in self.windows], dtype=np.bool_
         )
+        place = {(m.point, m.window_ns): w for w, m in enumerate(self.windows)
+                 if isinstance(m, Apart)}  # fmt: skip
+        self._peers = {
+            w: np.array([place[p, m.window_ns] for p in m.peers], dtype=np.int64)
+            for w, m in enumerate(self.windows) if isinstance(m, Apart)
+        }  # fmt: skip
         self.last = np.full(n, np.nan)
         self.least = np.zeros(n, dtype=np.bool_)
         self._restored: list[int] = []
@@ -116,10 +122,7 @@ class Windows:
     def sample_many(self, points: NDArray[np.int32], value: NDArray[np.float64], now: int) -> None:
         """The same for many points, none twice and not `awaited`, whose values are known and
         within range."""
-        starts = self._begin[points]
-        counts = self._begin[points + 1] - starts
-        firsts = np.cumsum(counts) - counts
-        every = np.repeat(starts - firsts, counts) + np.arange(counts.sum())
+        every, counts = stretches(self._begin, points)
         ws, values = self._flat[every], np.repeat(value, counts)
         news = values != self.held[ws]
         ws, values = ws[news], values[news]
@@ -237,15 +240,11 @@ class Windows:
         return np.maximum(mean, area / window), (~known).tolist()
 
     def apart(self, ws: NDArray[np.int64]) -> tuple[NDArray[np.float64], list[bool]]:
-        means = self.means(np.arange(len(self.windows)))
-        place = {(m.point, m.window_ns): w for w, m in enumerate(self.windows)
-                 if isinstance(m, Apart)}  # fmt: skip
-        found = []
-        for w in ws.tolist():
-            measure = self.windows[w]
-            assert isinstance(measure, Apart)
-            peers = [place[p, measure.window_ns] for p in measure.peers]
-            found.append(trend.apart(means[w], means[peers], self._points[w].span))
+        own = self.means(ws)
+        found = [
+            trend.apart(mine, self.means(self._peers[w]), self._points[w].span)
+            for mine, w in zip(own, ws.tolist(), strict=True)
+        ]
         return np.array(found), [False] * len(found)
 
     # State ---------------------------------------------------------------------------------
