@@ -125,14 +125,12 @@ def point_of(
 
 
 def gas_limits(point: Point, written: PointTable, *, lift_yellow: bool = False) -> list[Limit]:
-    """The limits of a gas point, its own set points rounded to the safe side.
+    """The limits of a gas point, its own set points rounded to the safe side (gas.effective).
 
-    A detector shows steps of its resolution: between two of them a set point would be reached one
-    step late, and a deadband below one step is none. Fault where a default is needed and there is
-    none.
+    A deadband below one step of the resolution is none. Fault where a default is needed and there
+    is none.
     """
-    al1, al2 = set_points(point, written)
-    limits = limits_for(point, al1=al1, al2=al2, lift_yellow=lift_yellow)
+    limits = limits_for(point, al1=written.al1, al2=written.al2, lift_yellow=lift_yellow)
     return [replace(each, deadband=deadband(point, each.deadband)) for each in limits]
 
 

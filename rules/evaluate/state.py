@@ -29,6 +29,10 @@ class Keys:
 
     def __init__(self, table: Table, site: Site) -> None:
         ids = [point.id for point in site.points]
+        self.names_of = {
+            channel: _measure(table, channel, ids)
+            for channel in range(table.points, table.channels)
+        }
         self.names: list[str] = []
         seen: dict[str, int] = {}
         for row, limit in enumerate(table.limits):
@@ -36,15 +40,10 @@ class Keys:
             name = f"{owner}:{limit.level}:{limit.side}:{limit.kind}:{int(limit.shadow)}"
             channel = int(table.channel[row])
             if channel >= table.points:
-                name += f":{_measure(table, channel, ids)}"
+                name += f":{self.names_of[channel]}"
             again = seen[name] = seen.get(name, 0) + 1
             self.names.append(name if again == 1 else f"{name}#{again}")
         self.packed = zlib.compress("\n".join(self.names).encode(), 1)
-        self.windows = {
-            f"{_measure(table, channel, ids)}": channel
-            for channel in range(table.points, table.channels)
-        }
-        self.names_of = {channel: name for name, channel in self.windows.items()}
 
 
 def _measure(table: Table, channel: int, ids: Sequence[str]) -> str:
