@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Influx
+from rules_cli import PARK, P
 
 from parkwatch.daemon.cli.main import main
 from parkwatch.daemon.config.applied import apply
@@ -21,39 +22,6 @@ from parkwatch.daemon.history.reader import open_reader
 
 Captured = pytest.CaptureFixture[str]
 SECOND = 1_000_000_000
-P = "huadong/panel-1"
-PARK = """schema = 1
-[park]
-name = "示例园区"
-[people.zhangwei]
-name = "张伟"
-role = "operator"
-channels = ["work"]
-[channel.work]
-kind = "apprise"
-url = "env:NOT_SET_HERE"
-[chain.default]
-red = [["zhangwei"]]
-orange = [["zhangwei"]]
-yellow = [["zhangwei"]]
-blue = [["zhangwei"]]
-[journal]
-key = "env:NOT_SET_HERE_EITHER"
-[enterprise.huadong]
-name = "华东化工"
-[zone.tank-a]
-enterprise = "huadong"
-name = "罐区A"
-[[device]]
-id = "panel-1"
-enterprise = "huadong"
-template = "modbus-tcp-panel"
-host = "192.0.2.10"
-points = [
-  { tag = "CH4-0101", zone = "tank-a", gas = "CH4", reg = 40017, range = [0, 100], resolution = 1 },
-  { tag = "CH4-0102", zone = "tank-a", gas = "CH4", reg = 40018, range = [0, 100], resolution = 1 },
-]
-"""
 MIDNIGHT = 1_793_030_400 * SECOND
 """2026-10-27 00:00 in China."""
 NAMES = (f"{P}/ch4-0101", f"{P}/ch4-0102", f"{P}/gone")
