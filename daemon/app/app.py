@@ -23,16 +23,18 @@ from parkwatch.daemon.config.overrides import news
 from parkwatch.daemon.config.resolve import resolve
 from parkwatch.daemon.history.service import History
 from parkwatch.daemon.journal.anchor import Anchors
-from parkwatch.daemon.journal.journal import Entry, Journal, newest, records
+from parkwatch.daemon.journal.journal import Entry, Journal, Record, newest, records
 from parkwatch.daemon.journal.verify import Verdict, verify
 from parkwatch.daemon.notify.chain import ChainPolicy, Directory
 from parkwatch.daemon.notify.sender import Sender
 from parkwatch.daemon.outbox import messages as outbox
 from parkwatch.daemon.outbox.timers import all_timers
-from parkwatch.daemon.pipeline.commit import Committer, Group, Record
+from parkwatch.daemon.pipeline.commit import Committer
 from parkwatch.daemon.pipeline.items import shown
 from parkwatch.daemon.pipeline.live import HEALTH_EVERY, VALUES_S, LiveServer, record_frame
-from parkwatch.daemon.pipeline.pipeline import Pipeline, SystemCondition
+from parkwatch.daemon.pipeline.pipeline import Pipeline
+from parkwatch.daemon.pipeline.turn import SystemCondition
+from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.daemon.store.database import JournalFault, open_reader, open_writer
 from parkwatch.drivers import modbus
 from parkwatch.drivers.mqtt import MqttSource
@@ -101,9 +103,9 @@ class App:
         pipeline = Pipeline(
             self.engine, self.committer, links, now, spool=self.history, policy=self._policy
         )
-        pipeline.timers = {timer.key: timer for timer in all_timers(self._db)}
-        pipeline.memory = self._memory
-        pipeline.desk.remember(newest(self._db, COMMANDS_KEPT, ["command"]))
+        pipeline.turns.timers = {timer.key: timer for timer in all_timers(self._db)}
+        pipeline.turns.memory = self._memory
+        pipeline.turns.desk.remember(newest(self._db, COMMANDS_KEPT, ["command"]))
         return pipeline
 
     # Restart -------------------------------------------------------------------------------

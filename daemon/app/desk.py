@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from parkwatch.daemon.config.resolve import Resolved
-from parkwatch.daemon.pipeline.commit import Entry
+from parkwatch.daemon.journal.journal import Entry
 from parkwatch.daemon.pipeline.items import alarm_item, point_item
 from parkwatch.daemon.pipeline.pipeline import Pipeline
 from parkwatch.rules.fault import Fault

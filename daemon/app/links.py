@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from parkwatch.daemon.pipeline.commit import Entry
+from parkwatch.daemon.journal.journal import Entry
 from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade, highest

@@ -14,7 +14,7 @@ from parkwatch.daemon.config.resolve import Chain, Channel, Person
 from parkwatch.daemon.notify.text import Writer
 from parkwatch.daemon.outbox.messages import Message
 from parkwatch.daemon.outbox.timers import Timer
-from parkwatch.daemon.pipeline.pipeline import Plan
+from parkwatch.daemon.pipeline.turn import Plan
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import AlarmView, Transition
 

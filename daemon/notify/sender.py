@@ -15,11 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from parkwatch.daemon.config.resolve import Channel
+from parkwatch.daemon.journal.journal import Entry
 from parkwatch.daemon.notify import ways
 from parkwatch.daemon.notify.ways import Result
 from parkwatch.daemon.outbox import messages as outbox
 from parkwatch.daemon.outbox.messages import Delivery, Message
-from parkwatch.daemon.pipeline.commit import Committer, Entry, Group
+from parkwatch.daemon.pipeline.commit import Committer
+from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.rules.site import SECOND_NS
 
 log = logging.getLogger("parkwatch.notify")

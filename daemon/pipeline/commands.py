@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from parkwatch.daemon.pipeline.commit import Entry, Record
+from parkwatch.daemon.journal.journal import Entry, Record
 from parkwatch.rules.batch import Batch
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade

@@ -6,40 +6,21 @@ import asyncio
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from parkwatch.daemon.journal.anchor import Anchor, Anchors
-from parkwatch.daemon.journal.journal import Entry, Journal, Record
-from parkwatch.daemon.outbox import messages as outbox
-from parkwatch.daemon.outbox import timers as timer_rows
-from parkwatch.daemon.outbox.messages import Delivery, Message
-from parkwatch.daemon.outbox.timers import Timer
-from parkwatch.daemon.store.database import JournalFault, transaction
-
-__all__ = ["Committer", "Entry", "Group", "Record"]
+from parkwatch.daemon.journal.journal import Journal, Record
+from parkwatch.daemon.pipeline.writer import Group, Writer
+from parkwatch.daemon.store.database import JournalFault
 
 WAITING_MAX = 1_024
 GROUPS_MAX = 256
-BUSY_TRIES = 3
 COMMIT_S_MAX = 30.0
 """A disk that has not answered by then has failed; BUSY is given up earlier."""
 CLOSE_S = 10.0
 _UNFIT = (TypeError, ValueError, LookupError, ArithmeticError, RecursionError)
 """What a group raises that no retry can write; the disk is not to blame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """One atomic unit: records, outbox rows and their states, timers, snapshots, cursors."""
-
-    entries: Sequence[Entry] = ()
-    messages: Sequence[Message] = ()
-    deliveries: Sequence[Delivery] = ()
-    timers: Sequence[Timer] = ()
-    cancel: Sequence[str] = ()
-    snapshot: Mapping[str, bytes] = field(default_factory=dict)
-    cursors: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -64,7 +45,7 @@ class Committer:
         anchors: Anchors,
         failed: Callable[[JournalFault], None],
     ) -> None:
-        self._db = db
+        self._writer = Writer(db, journal)
         self._journal = journal
         self._anchors = anchors
         self._failed = failed
@@ -76,7 +57,11 @@ class Committer:
         self._room = asyncio.Semaphore(WAITING_MAX)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
-        self.commits = 0
+
+    @property
+    def commits(self) -> int:
+        """Transactions that became durable."""
+        return self._writer.commits
 
     def start(self) -> None:
         """Begin, in the running loop."""
@@ -148,7 +133,7 @@ class Committer:
             self._refuse(submitted)
             return
         try:
-            results = self._transact(submitted)
+            results = self._writer.write([(each.group, each.now) for each in submitted])
         except sqlite3.Error as error:
             self._break("JNL-010", f"日志写入失败 the journal cannot be written: {error}")
             self._refuse(submitted)
@@ -165,41 +150,6 @@ class Committer:
                 for subscriber in self._subscribers:  # Each alone: one that raises stops no other.
                     self._call(subscriber, records)
             self._call(self._settle, submitted, results, None)
-
-    def _transact(self, submitted: Sequence[_Submitted]) -> list[list[Record]]:
-        encoded = [self._journal.encode(each.group.entries) for each in submitted]
-        for tries in range(1, BUSY_TRIES + 1):
-            mark = self._journal.mark
-            try:
-                with transaction(self._db):
-                    results = [
-                        self._apply(each.group, bodies, each.now)
-                        for each, bodies in zip(submitted, encoded, strict=True)
-                    ]
-            except BaseException as error:
-                self._journal.rewind(mark)
-                if tries == BUSY_TRIES or not _busy(error):
-                    raise
-            else:
-                self.commits += 1
-                return results
-        raise AssertionError("the loop returns or raises")
-
-    def _apply(self, group: Group, bodies: Sequence[tuple[str, bytes]], now: int) -> list[Record]:
-        db = self._db
-        records = self._journal.write(bodies, now) if bodies else []
-        outbox.add(db, group.messages)
-        if group.messages:
-            outbox.supersede(db, group.messages)
-        outbox.apply(db, group.deliveries)
-        timer_rows.drop(db, group.cancel)
-        timer_rows.put(db, group.timers)
-        db.executemany(
-            "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)",
-            [(name, self._journal.seq, now, body) for name, body in group.snapshot.items()],
-        )
-        db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(group.cursors.items()))
-        return records
 
     def _anchor(self, results: Sequence[Sequence[Record]]) -> None:
         journal = self._journal
@@ -246,11 +196,6 @@ class Committer:
                 each.done.set_result(results[number])
             elif error is not None:
                 each.done.set_exception(error)
-
-
-def _busy(error: BaseException) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)  # Errors of Python's own layer have none.
-    return isinstance(code, int) and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _fault(code: str, what: str) -> JournalFault:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parkwatch.daemon.pipeline.commit import Record
+from parkwatch.daemon.journal.journal import Record
 from parkwatch.daemon.pipeline.link import LINE_BYTES_MAX, encode
 from parkwatch.rules.fault import Fault
 

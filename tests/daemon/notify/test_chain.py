@@ -9,7 +9,7 @@ from notifying import GAS, MINUTE_NS, RAISED, happened, make_directory, make_sit
 
 from parkwatch.daemon.notify.chain import ChainPolicy, Directory
 from parkwatch.daemon.outbox.timers import Timer
-from parkwatch.daemon.pipeline.pipeline import Plan
+from parkwatch.daemon.pipeline.turn import Plan
 from parkwatch.rules.grade import Grade
 
 NOW = RAISED + 5

@@ -17,7 +17,8 @@ from parkwatch.daemon.journal.journal import newest
 from parkwatch.daemon.notify.chain import ChainPolicy
 from parkwatch.daemon.notify.sender import Sender
 from parkwatch.daemon.outbox.messages import Delivery, Message
-from parkwatch.daemon.pipeline.commit import Committer, Group
+from parkwatch.daemon.pipeline.commit import Committer
+from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.daemon.store.database import open_reader
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS

@@ -12,8 +12,8 @@ import small_park
 from journaling import committer
 from small_park import T0, A, S
 
+from parkwatch.daemon.journal.journal import Entry, Record
 from parkwatch.daemon.pipeline.commands import CommandDesk
-from parkwatch.daemon.pipeline.commit import Entry, Record
 from parkwatch.daemon.pipeline.pipeline import Pipeline
 from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.engine import Engine

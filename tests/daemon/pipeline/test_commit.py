@@ -12,12 +12,14 @@ import pytest
 from journaling import committer, message, until
 
 from parkwatch.daemon.journal.anchor import read
+from parkwatch.daemon.journal.journal import Entry, Record
 from parkwatch.daemon.journal.verify import verify
 from parkwatch.daemon.outbox import messages as outbox
 from parkwatch.daemon.outbox.messages import Delivery
 from parkwatch.daemon.outbox.timers import Timer, all_timers
 from parkwatch.daemon.pipeline import commit
-from parkwatch.daemon.pipeline.commit import Committer, Entry, Group, Record
+from parkwatch.daemon.pipeline.commit import Committer
+from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.daemon.store.database import JournalFault, open_reader, open_writer
 
 
@@ -319,7 +321,8 @@ import asyncio, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from journaling import committer
-from parkwatch.daemon.pipeline.commit import Entry, Group
+from parkwatch.daemon.journal.journal import Entry
+from parkwatch.daemon.pipeline.writer import Group
 
 async def one(made, lane):
     for n in range(10_000):

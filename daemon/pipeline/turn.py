@@ -1,0 +1,231 @@
+"""What one turn decides: items in, one transaction out. No waiting here, and no task.
+
+The pipeline's loop calls it, and so does a world on a virtual clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from parkwatch.daemon.journal.journal import Entry
+from parkwatch.daemon.outbox.messages import Message
+from parkwatch.daemon.outbox.timers import Timer
+from parkwatch.daemon.pipeline.commands import CommandDesk
+from parkwatch.daemon.pipeline.writer import Group
+from parkwatch.drivers.source import DriverEvent
+from parkwatch.rules.alarms.shadow import SHADOW
+from parkwatch.rules.batch import Batch
+from parkwatch.rules.engine import Engine
+from parkwatch.rules.grade import Grade
+from parkwatch.rules.site import SECOND_NS
+from parkwatch.rules.transition import AlarmView, Command, Transition
+
+SNAPSHOT_NS = 10 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What people are to be told: outbox rows, and the timers that will tell them again."""
+
+    messages: Sequence[Message] = ()
+    timers: Sequence[Timer] = ()
+    cancel: Sequence[str] = ()
+
+
+class Policy(Protocol):
+    """Who is told what and when; pure, on a clock argument."""
+
+    def react(self, transitions: Sequence[Transition], now: int) -> Plan:
+        """What a group of transitions asks for."""
+
+    def fire(self, timer: Timer, now: int, view: AlarmView | None) -> Plan:
+        """What a due timer asks for; `view` is its alarm, None once that is normal."""
+
+
+class Links(Protocol):
+    """What a driver's event means: records, and alarms of links and gateways."""
+
+    def react(self, event: DriverEvent) -> tuple[Sequence[Entry], Sequence[Transition]]:
+        """Records and transitions of one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemCondition:
+    """A condition of the system itself: `system/history:down`, `system/config:broken`, ..."""
+
+    alarm: str
+    active: bool
+    grade: str
+    text: str
+    latch: bool = False
+
+
+@dataclass(slots=True)
+class Asked:
+    """A person's command; the answer is given when the journal holds it."""
+
+    command: Command
+    extra: Mapping[str, Any]
+    answer: asyncio.Future[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Work:
+    """What one turn of the loop gathered."""
+
+    entries: list[Entry] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    answers: list[tuple[Asked, dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Counters:
+    """For `/metrics` and the health page."""
+
+    readings: dict[str, int] = field(default_factory=dict)
+    bad: dict[int, int] = field(default_factory=dict)
+    turns: int = 0
+    last_turn: float = 0.0
+    evaluate_s: float = 0.0
+    commit_s: float = 0.0
+    commit_worst_s: float = 0.0
+
+
+Item = Batch | DriverEvent | SystemCondition | Asked
+
+
+class Turns:
+    """Takes items in arrival order and gathers the one transaction that they make.
+
+    `memory` gives the snapshots; `timers` are the rows of the outbox's timers.
+    """
+
+    def __init__(
+        self, engine: Engine, links: Links, now: Callable[[], int], policy: Policy | None = None
+    ) -> None:
+        self.engine = engine
+        self.counters = Counters()
+        self.timers: dict[str, Timer] = {}
+        self.desk = CommandDesk(engine)
+        self.memory: Callable[[], Mapping[str, bytes]] = dict
+        self._policy = policy
+        self._links = links
+        self._now = now
+        self._next_snapshot = now() + SNAPSHOT_NS
+
+    def next_due(self) -> int | None:
+        """When something is due without an item; None where nothing is."""
+        dues = [timer.due for timer in self.timers.values()]
+        engine_due = self.engine.next_due()
+        if engine_due is not None:
+            dues.append(engine_due)
+        return min(dues, default=None)
+
+    def advance(self, work: Work) -> None:
+        """What time alone makes due. Only with nothing waiting: a reading in a queue was received
+        before `now`."""
+        work.transitions += self.engine.advance(self._now())
+
+    def snapshot_next(self) -> None:
+        """Let the next group carry a snapshot."""
+        self._next_snapshot = 0
+
+    def take(self, item: Item, work: Work) -> None:
+        """Decide what one item means."""
+        match item:
+            case Batch():
+                self._count(item)
+                work.batches.append(item)
+                work.transitions += self.engine.feed(item)
+            case DriverEvent():
+                entries, transitions = self._links.react(item)
+                work.entries += entries
+                work.transitions += transitions
+            case SystemCondition():
+                work.entries.append(
+                    Entry("system", {"alarm": item.alarm, "active": item.active, "what": item.text})
+                )
+                work.transitions += self.engine.condition(
+                    item.alarm,
+                    active=item.active,
+                    grade=Grade(item.grade),
+                    cause={"text": item.text},
+                    now=self._now(),
+                    latch=item.latch,
+                )
+            case Asked():
+                answer, entries, transitions = self.desk.handle(
+                    item.command, item.extra, self._now()
+                )
+                work.entries += entries
+                work.transitions += transitions
+                work.answers.append((item, answer))
+                if entries:  # A repeated command enters nothing twice.
+                    read = self.desk.read_by_hand(item.command, item.extra, answer, self._now())
+                    if read is not None:
+                        self.take(read, work)
+
+    def _count(self, batch: Batch) -> None:
+        readings = self.counters.readings
+        readings[batch.driver] = readings.get(batch.driver, 0) + len(batch)
+        bad = batch.quality[batch.quality >= 0x80]
+        for quality in bad.tolist():
+            self.counters.bad[quality & 0x3F] = self.counters.bad.get(quality & 0x3F, 0) + 1
+
+    def group(self, work: Work) -> Group | None:
+        """The one transaction of this turn, or None where nothing changed."""
+        now = self._now()
+        plans = self._plans(work, now)
+        snapshot: Mapping[str, bytes] = {}
+        if now >= self._next_snapshot:
+            self._next_snapshot = now + SNAPSHOT_NS
+            snapshot = self.memory()
+        if not (work.entries or work.transitions or plans or snapshot):
+            return None
+        for plan in plans:
+            for key in plan.cancel:
+                self.timers.pop(key, None)
+            for timer in plan.timers:
+                self.timers[timer.key] = timer
+        messages = tuple(m for plan in plans for m in plan.messages)
+        return Group(
+            entries=(
+                *work.entries,
+                *(Entry(_kind(t), t.body()) for t in work.transitions),
+                *(Entry("message", _message_body(m)) for m in messages),
+            ),
+            messages=messages,
+            timers=tuple(t for plan in plans for t in plan.timers),
+            cancel=tuple(k for plan in plans for k in plan.cancel),
+            snapshot=snapshot,
+        )
+
+    def _plans(self, work: Work, now: int) -> list[Plan]:
+        if self._policy is None:
+            return []
+        armed = [t for t in work.transitions if t.origin != SHADOW]
+        plans = [self._policy.react(armed, now)] if armed else []
+        for timer in [t for t in self.timers.values() if t.due <= now]:
+            del self.timers[timer.key]
+            plan = self._policy.fire(timer, now, self.engine.alarm(str(timer.body["alarm"])))
+            plans.append(Plan(plan.messages, plan.timers, (timer.key, *plan.cancel)))
+        return plans
+
+
+def _kind(transition: Transition) -> str:
+    """What a shadow rule says is journaled, and told to nobody."""
+    return "would_raise" if transition.origin == SHADOW else "transition"
+
+
+def _message_body(message: Message) -> dict[str, Any]:
+    return {
+        "key": message.key,
+        "alarm": message.alarm,
+        "occurrence": message.occurrence,
+        "text": message.text,
+        "person": message.person,
+    }
