@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LIVE, BURST, LATE = "live", "burst", "late"
+DRILL = "drill:"
 """Origins. A drill's origin is `drill:` followed by its id."""
 
 

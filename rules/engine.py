@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parkwatch.rules.alarms import commands
-from parkwatch.rules.alarms.book import Alarm, Live, Place
+from parkwatch.rules.alarms.alarm import Alarm, Live, Place
+from parkwatch.rules.alarms.commands import Facts
+from parkwatch.rules.alarms.masks import LINK, MaskView
+from parkwatch.rules.batch import DRILL
+from parkwatch.rules.equipment.detector import PANEL
 from parkwatch.rules.evaluate import state
 from parkwatch.rules.evaluate.compile import UNKNOWN, YIELDED
 from parkwatch.rules.evaluate.evaluation import Evaluation
@@ -100,23 +104,37 @@ class Engine(Evaluation):
     def command(self, command: Command, now: int) -> Outcome:
         """What a person asks, refused with a reason where it may not be."""
         due = self.advance(max(now, self._now))
-        unknown = self._unknown(command.alarm)
-        answer = commands.apply(self._settle.book, command, self._now, unknown=unknown)
+        answer = commands.apply(self._settle.book, command, self._now, self._facts(command.alarm))
+        after = self._settle.unveil(self._now)
         self._due = min(self._due, self._earliest())
-        transitions = (*due, *answer.transitions)
+        transitions = (*due, *answer.transitions, *after)
         return Outcome(answer.ok, answer.code, answer.what, answer.remedy, transitions)
 
-    def _unknown(self, alarm: str) -> bool:
+    def close(self, alarm: str, now: int, cause: Mapping[str, Any]) -> list[Transition]:
+        """End an alarm that a changed configuration no longer watches as it did, whatever its
+        state; `cause` says `why`, `persons` and `reason`."""
+        out = self.advance(max(now, self._now))
+        out += self._settle.book.close(alarm, self._now, cause)
+        out += self._settle.unveil(self._now)
+        self._due = min(self._due, self._earliest())
+        return out
+
+    def _facts(self, alarm: str) -> Facts:
+        """What is known of an alarm's condition now."""
+        table, two = self._table, self._site.red_reset_two
         electorate = self._settle.votes.by_alarm.get(alarm)
         if electorate is not None:
-            return self._settle.votes.unknown(electorate)
-        return any(self._table.truth[row] == UNKNOWN for row in self._rows(alarm))
-
-    def _rows(self, alarm: str) -> list[int]:
-        """The armed rows of an alarm."""
-        owner, _, group = alarm.rpartition(":")
-        groups = self._table.groups
-        return groups.get(alarm) or groups.get((self._index.get(owner, -1), group), [])
+            rows = [row for rows in electorate.ballots for _, row in rows]
+            unknown, gas = self._settle.votes.unknown(electorate), electorate.gas
+        else:
+            rows = self._settle.rows(alarm)
+            unknown = any(table.truth[row] == UNKNOWN for row in rows)
+            owner = self._index.get(alarm.rpartition(":")[0])
+            gas = "" if owner is None else self._site.points[owner].gas
+        live = [table.limits[row] for row in rows if table.live[row]]
+        limits = tuple(table.limits[row] for row in rows)
+        panel = bool(live) and all(limit.name == PANEL for limit in live)
+        return Facts(limits, unknown, panel, gas, two)
 
     def blindness(self, device: str) -> Grade:
         """The grade of losing all points of a device or gateway (contracts.md, Blindness).
@@ -152,6 +170,21 @@ class Engine(Evaluation):
             return book.view(alarm, Place(point.index, point.zone, point.enterprise), cause)
         zone = owner if owner in self._site.zones else ""
         return book.view(alarm, Place(-1, zone, owner.partition("/")[0]), cause)
+
+    def masked(self) -> list[MaskView]:
+        """Everything that is masked, one row a mask; a link's masks are in the link's own text."""
+        return [
+            MaskView(alarm.id, reason, mask)
+            for alarm in self._settle.book.alarms.values()
+            for reason, mask in alarm.masks.items()
+            if reason != LINK
+        ]
+
+    def last(self, alarm: str) -> tuple[int, int]:
+        """Occurrence and version of an alarm as they were last; 0, 0 where it was never raised."""
+        found = self._settle.book.alarms.get(alarm)
+        known = self._settle.book.last.get(alarm, (0, 0))
+        return known if found is None else (found.occurrence, found.version)
 
     def snapshot(self) -> bytes:
         """The whole state, by names and not by indices (state.py says how)."""
@@ -199,8 +232,10 @@ class Engine(Evaluation):
             last = {self._index[p]: t for p, t in rest["ages"].items() if p in self._index}
             self._ages.restore(last)
         for transition in tail:
+            if transition.origin.startswith(DRILL):
+                continue
             self._settle.book.fold(transition)
-            state.fold_rows(self._table, self._rows(transition.alarm), transition)
+            state.fold_rows(self._table, self._settle.rows(transition.alarm), transition)
         self._resume()
 
     def _resume(self) -> None:
@@ -209,6 +244,7 @@ class Engine(Evaluation):
         self._channels.watch(every, self._now)
         self._settle.masked[self._settle.links.suppressed(every)] = True
         self._channels.unsettle(self._settle.masked)
+        self._settle.veils.resume()
         self._settle.blindness.resume(self._now)
         for point, rows in self._table.yielding.items():
             live = self._settle.limit_live(point)

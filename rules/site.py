@@ -96,7 +96,8 @@ class Limit:
     condition FALSE, UNKNOWN leaves it as if enabled. `yields`: it ends when a limit alarm of its
     point starts. `shadow`: it only says what it would have raised. `first_out`: the group whose
     first trip is kept. `until` (engine time, ns): a signed override lets the limit lie beyond the
-    legal `bound`; from then on the bound counts.
+    legal `bound`; from then on the bound counts. `essential`: red, gas level 2, ESD trip, extreme
+    low level, flame failure: never shelved, suppressed only under a signed, expiring override.
     """
 
     point: int
@@ -121,11 +122,30 @@ class Limit:
     name: str = ""
     until: int = 0
     bound: float = 0.0
+    essential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """While `when` is TRUE the `alarms` (ids) are suppressed by design; UNKNOWN suppresses nothing.
+
+    `until` (engine time, ns): what is essential is suppressed under a signed override up to then;
+    0: no end.
+    """
+
+    name: str
+    when: Formula
+    alarms: tuple[str, ...]
+    until: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything the engine is compiled from. `points[i].index == i`."""
+    """Everything the engine is compiled from. `points[i].index == i`.
+
+    `red_reset_two`: a red alarm is reset by two persons.
+    """
 
     points: Sequence[Point] = ()
     zones: Mapping[str, Zone] = field(default_factory=dict)
@@ -133,6 +153,8 @@ class Site:
     limits: Sequence[Limit] = ()
     enterprises: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    suppressions: Sequence[Suppression] = ()
+    red_reset_two: bool = False
 
     def __post_init__(self) -> None:
         assert all(point.index == i for i, point in enumerate(self.points))

@@ -13,9 +13,10 @@ from parkwatch.rules.grade import Grade
 class Transition:
     """One change of one alarm; the body of a journal record of kind `transition`.
 
-    `event` is `raise reraise rise fall return ack realarm reset suppress unsuppress`; `before`
-    and `after` are core states; `peak` is the highest grade of the occurrence; `mask` is empty or
-    one of the three masks; `cause` explains (value, unit, limit, side, clause, quality, tag,
+    `event` is `raise reraise rise fall return ack realarm reset shelve unshelve suppress unsuppress
+    out_of_service return_to_service close expire`; `before` and `after` are core states; `peak` is
+    the highest grade of the occurrence; `mask` is empty or one of the three masks, as it is
+    afterwards; `cause` explains (value, unit, limit, side, clause, quality, tag,
     levels, voters, person, ...) and is plain JSON; `received` is engine time in ns.
     """
 
@@ -69,11 +70,25 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Signer:
+    """A person who has been authenticated; `enterprise` empty: one of the park."""
+
+    person: str
+    role: str
+    enterprise: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """What a person asks. `id` is a UUID made by whoever commands; repeating it changes nothing.
 
-    `action` is `ack`, `silence` or `reset`; `occurrence` and `version` are what the person saw;
-    `source` says from where (`console:ID`, `cli`, `api`). `role` is for the limits by grade.
+    `action` is `ack`, `silence`, `reset`, `shelve`, `unshelve`, `out-of-service` or
+    `return-to-service`; `occurrence` and `version` are what the person saw (0 and 0: an alarm that
+    was never raised); `source` says from where (`console:ID`, `cli`, `api`). `role` is for the
+    limits by grade; `second` the other person of a two-person action.
+
+    `details` by action: ack `next`, `by` (ns); reset `reading` {gas, value, instrument, at (ns)};
+    shelve `kind` (`one-shot`, `timed`), `seconds`; out-of-service `permit`, `until` (ns), `owner`.
     """
 
     id: str
@@ -85,11 +100,20 @@ class Command:
     role: str
     source: str = ""
     reason: str = ""
+    enterprise: str = ""
+    second: Signer | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+REQUESTED = "ALM-202"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to a command: `ok`, or the refusal's code, what and remedy; and what changed."""
+    """The answer to a command: `ok`, or the refusal's code, what and remedy; and what changed.
+
+    Where it is `ok` with the code REQUESTED it changed nothing: someone else has to do it.
+    """
 
     ok: bool
     code: str = ""

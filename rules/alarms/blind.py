@@ -3,12 +3,13 @@
 One of several lost is the point's own blue fault. `ZONE:blind-GAS` begins where fewer than two are
 left (yellow); none left, or three lost within a minute, is orange; none left while an alarm there
 is active or pending is red after three minutes (contracts.md, Blindness). It has no state of its
-own: a detector is lost while its fault is live, or while it is calibrating, warming up or out of
-service.
+own: a detector is lost while its fault is live, while it is calibrating, warming up or out of
+service, or while its alarm is masked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from heapq import heappop, heappush
 
 import numpy as np
@@ -31,8 +32,11 @@ _PLANNED: NDArray[np.bool_] = BLIND & ~FAULTY
 class Blindness:
     """Counts what is lost; `due`: when a zone without view that has an alarm turns red."""
 
-    def __init__(self, table: Table, channels: Channels, votes: Votes) -> None:
+    def __init__(
+        self, table: Table, channels: Channels, votes: Votes, hidden: Mapping[int, int]
+    ) -> None:
         self._table, self._channels, self._votes = table, channels, votes
+        self._hidden = hidden
         self._heap: list[tuple[int, str]] = []
 
     @property
@@ -83,11 +87,15 @@ class Blindness:
 
     def _gone(self, point: int) -> bool:
         row = self._table.span[point][-1]
-        return bool(self._table.at.live[row] or _PLANNED[self._channels.at_quality[point]])
+        return bool(
+            self._table.at.live[row]
+            or _PLANNED[self._channels.at_quality[point]]
+            or point in self._hidden
+        )
 
     def _since(self, point: int) -> int:
         row = self._table.span[point][-1]
-        return self._table.at.since[row] if self._table.at.live[row] else 0
+        return self._table.at.since[row] if self._table.at.live[row] else self._hidden.get(point, 0)
 
     def _at_stake(self, electorate: Electorate) -> bool:
         """Whether an alarm of the gas is active there, or its delay was running, and nobody sees

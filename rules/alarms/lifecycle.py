@@ -48,6 +48,15 @@ TABLE: dict[tuple[State, Event], State] = {
 }
 
 
+ACTIVE = frozenset({State.UNACK_ACTIVE, State.ACK_ACTIVE})
+_UNACKNOWLEDGED = {_S.ACK_ACTIVE: _S.UNACK_ACTIVE, _S.LATCHED_ACK: _S.LATCHED_UNACK}
+
+
+def unacknowledged(state: State) -> State:
+    """The state as if nobody had acknowledged: what came back from under a mask is seen anew."""
+    return _UNACKNOWLEDGED.get(state, state)
+
+
 def step(state: State, event: Event) -> State | None:
     """The next core state, or None where the event is refused in this state."""
     return TABLE.get((state, event))

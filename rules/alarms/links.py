@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from parkwatch.rules.alarms.book import SUPPRESSED, Book
+from parkwatch.rules.alarms.book import Book
+from parkwatch.rules.alarms.masks import LINK
 from parkwatch.rules.grade import Grade, highest
 from parkwatch.rules.quality import REASON_MASK, Reason
 from parkwatch.rules.site import Site
@@ -40,11 +41,11 @@ class Links:
         """The active link alarms over a point."""
         return [link for link in self.of[point] if self._book.live_level(link)]
 
-    def mask(self, point: int, quality: int) -> str:
-        """The mask of a point's fault alarm whose channel reads so."""
+    def speaks(self, point: int, quality: int) -> bool:
+        """Whether a link speaks for a point's fault alarm whose channel reads so."""
         if quality & REASON_MASK not in (Reason.STALE, Reason.COMMS):
-            return ""
-        return SUPPRESSED if self.active(point) else ""
+            return False
+        return bool(self.active(point))
 
     def suppressed(self, points: Sequence[int]) -> list[int]:
         """Those points whose fault alarm is under the mask."""
@@ -52,10 +53,10 @@ class Links:
         return [
             point
             for point, alarm in zip(points, alarms, strict=True)
-            if alarm is not None and alarm.mask == SUPPRESSED
+            if alarm is not None and LINK in alarm.masks
         ]
 
     def grade(self, points: Sequence[int], least: Grade) -> Grade:
         """The highest grade of the faults that a link suppresses, and at least `least`."""
         alarms = (self._book.alarms.get(self.fault(point)) for point in points)
-        return highest(least, *(a.grade for a in alarms if a is not None and a.mask == SUPPRESSED))
+        return highest(least, *(a.grade for a in alarms if a is not None and LINK in a.masks))

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parkwatch.rules.alarms.alarm import Live
 from parkwatch.rules.alarms.blind import GRADES, RED_LEVEL, Blindness
-from parkwatch.rules.alarms.book import SUPPRESSED, Book, Live
+from parkwatch.rules.alarms.book import Book
 from parkwatch.rules.alarms.causes import Causes
 from parkwatch.rules.alarms.firstout import FirstOuts
 from parkwatch.rules.alarms.links import Links
+from parkwatch.rules.alarms.masks import LINK
 from parkwatch.rules.alarms.shadow import Shadows
+from parkwatch.rules.alarms.veil import Veils
 from parkwatch.rules.alarms.vote import Electorate, Votes
 from parkwatch.rules.evaluate.channels import Channels
 from parkwatch.rules.evaluate.compile import TRUE, UNKNOWN, Key, Table
@@ -34,7 +37,9 @@ class Settle:
         self.shadows = Shadows()
         self.votes = Votes(site, table)
         self.links = Links(site, self.book)
-        self.blindness = Blindness(table, channels, self.votes)
+        self.index = {point.id: point.index for point in site.points}
+        self.veils = Veils(site, table, self.book, self.votes, self.rows)
+        self.blindness = Blindness(table, channels, self.votes, self.veils.hidden)
         self.causes = Causes(site, table, channels)
         self._firsts = FirstOuts(site, self.book)
         self.masked: NDArray[np.bool_] = np.zeros(len(site.points), dtype=np.bool_)
@@ -44,6 +49,12 @@ class Settle:
     def alarm_id(self, key: Key) -> str:
         """The id of a group's alarm."""
         return key if isinstance(key, str) else f"{self._site.points[key[0]].id}:{key[1]}"
+
+    def rows(self, alarm: str) -> list[int]:
+        """The armed rows of an alarm."""
+        owner, _, group = alarm.rpartition(":")
+        groups = self._table.groups
+        return groups.get(alarm) or groups.get((self.index.get(owner, -1), group), [])
 
     def settle(self, dirty: Collection[Dirty], swayed: Sequence[int], now: int) -> list[Transition]:
         """Alarms of groups whose rows changed, then the votes that these points sway."""
@@ -93,8 +104,9 @@ class Settle:
             began=at.since[lowest],
             cause=cause,
             latch=any(table.limits[row].latch for row in live),
-            mask=self.links.mask(limit.point, self._channels.at_quality[limit.point])
-            if fault else "",
+            linked=fault
+            and self.links.speaks(limit.point, self._channels.at_quality[limit.point]),
+            essential=any(table.limits[row].essential for row in live),
         )  # fmt: skip
         if shadow:
             return self.shadows.level(alarm, now, state)
@@ -148,15 +160,20 @@ class Settle:
 
     def vote(self, electorate: Electorate, now: int) -> list[Transition]:
         """Settle one zone's vote."""
-        verdict = self.votes.count(electorate, self._channels.healthy, now)
+        healthy = self._channels.healthy
+        if self.veils.out:
+            healthy = healthy.copy()
+            healthy[list(self.veils.out)] = False
+        verdict = self.votes.count(electorate, healthy, now)
         active = self.book.live_level(electorate.alarm) > 0
         if not active and not verdict.raises:
             return []
         level = 0 if verdict.ends else 1
         cause = self.causes.of_vote(electorate, verdict)
-        return self.book.level(
-            electorate.alarm, now, Live(level, Grade.RED, now, cause, latch=True)
-        )
+        out = self.book.level(electorate.alarm, now, Live(level, Grade.RED, now, cause, latch=True))
+        if level and out:
+            out += self.veils.unshelve(electorate, now)
+        return out
 
     def blind(self, electorate: Electorate, now: int) -> list[Transition]:
         """Settle the blindness of one zone; where a link speaks for all that is lost, it does."""
@@ -166,11 +183,19 @@ class Settle:
             return []
         lost = self.blindness.lost(electorate)
         hidden = 0 < level < RED_LEVEL and all(self.masked[p] for head in lost for p in head)
-        mask = SUPPRESSED if hidden else ""
         cause = self.causes.of_blind(electorate, [head[0] for head in lost])
         grade = GRADES.get(level, Grade.BLUE)
-        out = self.book.level(alarm, now, Live(level, grade, now, cause, mask=mask))
-        return out + self.book.suppress(alarm, now, mask=mask, because=cause)
+        out = self.book.level(alarm, now, Live(level, grade, now, cause, linked=hidden))
+        return out + self.book.speak_for(alarm, now, linked=hidden, because=cause)
+
+    def unveil(self, now: int) -> list[Transition]:
+        """Votes and blindness of the zones in which masks hid or showed a detector."""
+        out: list[Transition] = []
+        while self.book.veiled:
+            for electorate in self.veils.changed():
+                out += self.vote(electorate, now)
+                out += self.blind(electorate, now)
+        return out
 
     # Masks of links ------------------------------------------------------------------------
 
@@ -180,9 +205,9 @@ class Settle:
         name = self.links.fault(point)
         out: list[Transition] = []
         if not self.book.live_level(name):
-            out += self.book.suppress(name, now, mask="", because={})
+            out += self.book.speak_for(name, now, linked=False, because={})
         alarm, before = self.book.alarms.get(name), bool(self.masked[point])
-        self.masked[point] = alarm is not None and bool(alarm.mask)
+        self.masked[point] = alarm is not None and LINK in alarm.masks
         if self.masked[point]:
             for link in self.links.active(point):
                 out += self._lift(link, now)
@@ -207,9 +232,9 @@ class Settle:
         name = self.links.fault(point)
         if not self.book.live_level(name):
             return []
-        mask = self.links.mask(point, self._channels.at_quality[point])
-        because = {"links": self.links.active(point)} if mask else {}
-        out = self.book.suppress(name, now, mask=mask, because=because)
+        linked = self.links.speaks(point, self._channels.at_quality[point])
+        because = {"links": self.links.active(point)} if linked else {}
+        out = self.book.speak_for(name, now, linked=linked, because=because)
         return out + self.after_fault(point, now) if out else []
 
     # A condition from outside ----------------------------------------------------------------
@@ -221,7 +246,9 @@ class Settle:
         points = self.links.points.get(alarm, [])
         grade = live.grade
         if points:
-            cause = {**cause, "points": len(points), "suppressed": self.suppressed(alarm)}
+            zones = sorted({self._site.points[p].zone for p in points})
+            cause = {**cause, "points": len(points), "suppressed": self.suppressed(alarm),
+                     "zones": zones}  # fmt: skip
             grade = self.links.grade(points, grade)
         told = Live(live.level, grade, now, cause, live.latch)
         out = self.book.level(alarm, now, told)

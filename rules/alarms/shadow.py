@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parkwatch.rules.alarms.book import Live
+from parkwatch.rules.alarms.alarm import Live
 from parkwatch.rules.transition import Transition
 
 SHADOW = "shadow"

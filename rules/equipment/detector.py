@@ -16,6 +16,8 @@ from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import Limit, Point
 
 DISCREPANCY_S = 10.0
+PANEL = "panel"
+"""Name of the rows that the panel's own bits make."""
 _PANEL = "GB 16808 控制器自身报警 the panel's own alarm"
 _DIFFERS = f"{OURS}: 控制器与监测不一致 panel and supervisor differ"
 _BITS = (("panel-al1", 1), ("panel-al2", 2))
@@ -100,7 +102,7 @@ def _said(bit: Point, limit: Limit) -> Limit:
     high = limit.side == "high"
     return dataclasses.replace(
         limit, limit=1.0 if high else 0.0, deadband=0.0, on_delay_ns=0, kind="expression",
-        measure=formula("panel >= 1" if high else "panel < 1", panel=bit), name="panel",
+        measure=formula("panel >= 1" if high else "panel < 1", panel=bit), name=PANEL,
         clause=_PANEL,
     )  # fmt: skip
 

@@ -246,6 +246,10 @@ class Channels:
         seen = np.maximum(self.receiveds[some], self._alive[some]) + self._stale_ns[some]
         self._alive[some[~self._silent[some] & (seen > now)]] = now  # Else it came too late.
 
+    def unread(self, point: int) -> bool:
+        """Not read since the start, and not stale yet."""
+        return not self.at_received[point] and self.at_quality[point] == BAD_COMMS
+
     def finite(self, channel: int) -> float | None:
         """The value of a channel, None where there is none to show."""
         value = self.at_value[channel]

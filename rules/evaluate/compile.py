@@ -82,7 +82,8 @@ class Table:
     to the end of the off-delay), `since` int64 (engine time at which it became TRUE), `due` int64
     (when its running delay ends), `left` int64 (what was left of a delay that UNKNOWN paused; NEVER
     where there is none), `off` uint8 (bits GATED, YIELDED: the condition is FALSE).
-    `gates[c]` are the rows that channel c enables.
+    `gates[c]` are the rows that channel c enables, `suppressing[c]` the numbers of the suppressions
+    that it switches.
     """
 
     def __init__(self, site: Site) -> None:
@@ -99,6 +100,10 @@ class Table:
             if limit.measure is not None:
                 channel = self._channel(limit.measure, number, per_channel)
             per_channel[channel].append(limit)
+        self.suppressing: dict[int, list[int]] = {}
+        for number_of, suppression in enumerate(site.suppressions):
+            channel = self._channel(suppression.when, number, per_channel)
+            self.suppressing.setdefault(channel, []).append(number_of)
         self._peers(number, per_channel)
         self.limits: list[Limit] = []
         begin = [0]

@@ -40,7 +40,7 @@ class Evaluation(Judging):
         self._windows = windows.make(site, self._table, now)
         self._ages = Ages(self._table)
         self._segments = Segments(self._n, self._channels.mark)
-        self._index = {p.id: p.index for p in site.points}
+        self._index = self._settle.index
         self._feeds = np.zeros(self._n, dtype=np.bool_)
         for users in (self._formulas.of.keys(), self._ages.of.keys(),
                       *(some.of.keys() for some in self._windows)):  # fmt: skip
@@ -239,6 +239,8 @@ class Evaluation(Judging):
     def _pass(self, due: int, at: int) -> list[Transition]:
         """Everything that happens at `due`, told as of `at`."""
         out = self._rejudge(self._table.fall_back(due), at)
+        if self._settle.veils.orphaned:
+            out += self._settle.veils.orphans(at)
         for electorate in self._settle.votes.expired(due):
             # An override that ends is over before a delay that ends with it: every doubt alarms.
             out += self._settle.vote(electorate, at)
@@ -261,7 +263,8 @@ class Evaluation(Judging):
         out += self._settled(dirty, [], at)
         for electorate in self._settle.blindness.reached(due):
             out += self._settle.blind(electorate, at)
-        return out + self._settle.book.realarm(due, at)
+        out += self._settle.book.expire(due, at)
+        return out + self._settle.unveil(at)
 
     def _close(self, due: int, now: int) -> list[Transition]:
         """Windows whose part ends at `due`."""
@@ -288,6 +291,8 @@ class Evaluation(Judging):
     def _earliest(self) -> int:
         if self._formulas.waiting:
             return self._now + 1  # When this moment is over.
+        if self._settle.veils.orphaned:
+            return self._now
         due = min(
             self._channels.stale_next, self._settle.book.next_due(), self._ages.due,
             self._settle.votes.next_expiry, self._settle.blindness.due,

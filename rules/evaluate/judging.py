@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 
 from parkwatch.rules.alarms.settle import Dirty, Settle
 from parkwatch.rules.evaluate import delays, kernel
 from parkwatch.rules.evaluate.channels import Channels
 from parkwatch.rules.evaluate.compile import GATED, TRUE, YIELDED, Table
-from parkwatch.rules.measures import Apart, formulas, windows
+from parkwatch.rules.measures import Apart, Formula, formulas, windows
 from parkwatch.rules.measures.formulas import Formulas
 from parkwatch.rules.quality import REASON_MASK, Reason
 from parkwatch.rules.site import SECOND_NS, Site
@@ -82,7 +83,7 @@ class Judging:
             out += self._switch(
                 self._table.yielding[point], YIELDED, now, off=self._settle.limit_live(point)
             )
-        return out
+        return out + self._settle.unveil(now) if self._settle.book.veiled else out
 
     def _switch(self, rows: Sequence[int], why: int, now: int, *, off: bool) -> list[Transition]:
         """Switch rows off or on for one reason. What yields is over at once, off-delay or not."""
@@ -122,7 +123,20 @@ class Judging:
         rows = self._table.gates.get(channel)
         if rows:
             out += self._switch(rows, GATED, now, off=not formulas.enabled(value))
+        if channel in self._table.suppressing:
+            out += self._suppress(channel, value, now)
         return out
+
+    def _suppress(self, channel: int, value: float, now: int) -> list[Transition]:
+        """A plant state says so. UNKNOWN hides nothing; what was never read since the start says
+        nothing yet."""
+        formula = self._table.measures[channel - self._n]
+        assert isinstance(formula, Formula)
+        if math.isnan(value) and any(map(self._channels.unread, formula.points)):
+            return []
+        on = not math.isnan(value) and value != 0.0
+        out = self._settle.veils.suppress(self._table.suppressing[channel], now, on=on)
+        return out + self._settle.unveil(now)
 
     def _evaluate(self, now: int) -> list[Transition]:
         """Evaluate the formulas whose points were read in this moment."""
