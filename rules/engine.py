@@ -39,6 +39,11 @@ class Engine(Evaluation):
                 self._on_change.setdefault(point.device, []).append(point.index)
 
     @property
+    def site(self) -> Site:
+        """What it was compiled from."""
+        return self._site
+
+    @property
     def values(self) -> NDArray[np.float64]:
         return self._channels.values[: self._n]
 
@@ -179,6 +184,11 @@ class Engine(Evaluation):
             for reason, mask in alarm.masks.items()
             if reason != LINK
         ]
+
+    def knows(self, alarm: str) -> bool:
+        """Whether there is, was or may be such an alarm."""
+        book = self._settle.book
+        return alarm in book.alarms or alarm in book.last or bool(self._settle.rows(alarm))
 
     def last(self, alarm: str) -> tuple[int, int]:
         """Occurrence and version of an alarm as they were last; 0, 0 where it was never raised."""

@@ -145,3 +145,4 @@ class AlarmView:
     zone: str = ""
     enterprise: str = ""
     origin: str = "live"
+    masks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from parkwatch.daemon.journal.journal import Entry
 from parkwatch.daemon.pipeline.items import alarm_item, point_item
 from parkwatch.daemon.pipeline.pipeline import Pipeline
 from parkwatch.rules.fault import Fault
-from parkwatch.rules.transition import Command
+from parkwatch.rules.transition import Command, Signer
 
 EXTRA = ("console", "seconds", "value", "instrument", "at")
 RECORD_KINDS = ("login", "report", "command")
@@ -32,29 +32,30 @@ class Desk:
         self._resolved = resolved
         self._pipeline = pipeline
         self._sequence = sequence
-        self._health = health
+        self._reads: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+            "site": lambda _: self._site(),
+            "alarm": lambda request: self._one(str(request.get("id"))),
+            "alarms": lambda _: {"sequence": self._sequence(), "items": self.items()},
+            "points": lambda _: {"items": self._points()},
+            "health": lambda _: health(),
+        }
 
     async def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One reply; a refusal is a Fault or an error with its status."""
-        match request.get("op"):
-            case "site":
-                return _ok(self._site())
-            case "alarms":
-                return _ok({"sequence": self._sequence(), "items": self.items()})
-            case "points":
-                site = self._resolved.site
-                engine = self._pipeline.engine
-                return _ok({"items": [point_item(engine, site, p.index) for p in site.points]})
-            case "health":
-                return _ok(self._health())
+        op = request.get("op")
+        if isinstance(op, str) and op in self._reads:
+            return _ok(self._reads[op](request))
+        match op:
             case "command":
                 return await self._command(request)
             case "record" if request.get("kind") in RECORD_KINDS:
                 entry = Entry(str(request["kind"]), dict(request["body"]))
                 return _ok({"seq": await self._pipeline.record(entry)})
-        raise Fault(
-            "API-404-ROUTE", f"未知请求 unknown op {request.get('op')}", "升级两端 same version"
-        )
+        raise Fault("API-404-ROUTE", f"未知请求 unknown op {op}", "升级两端 same version")
+
+    def _points(self) -> list[dict[str, Any]]:
+        engine, site = self._pipeline.engine, self._resolved.site
+        return [point_item(engine, site, p.index) for p in site.points]
 
     def items(self) -> list[dict[str, Any]]:
         """All alarms that are not normal, as items."""
@@ -62,11 +63,20 @@ class Desk:
         return [alarm_item(engine, self._resolved.site, view) for view in engine.alarms()]
 
     def item(self, alarm: str) -> dict[str, Any]:
-        """One alarm; what is normal is an item that says only so."""
+        """One alarm; what is normal is an item that says only so, and what it was last."""
         view = self._pipeline.engine.alarm(alarm)
         if view is None:
-            return {"id": alarm, "state": "normal", "core": "normal"}
+            occurrence, version = self._pipeline.engine.last(alarm)
+            return {
+                "id": alarm, "state": "normal", "core": "normal", "mask": "", "masks": {},
+                "occurrence": str(occurrence), "version": version,
+            }  # fmt: skip
         return alarm_item(self._pipeline.engine, self._resolved.site, view)
+
+    def _one(self, alarm: str) -> dict[str, Any]:
+        if not self._pipeline.engine.knows(alarm):
+            raise Fault("ALM-404", f"没有此报警 no such alarm: {alarm}", "parkwatch alarms list")
+        return self.item(alarm)
 
     async def _command(self, request: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -80,8 +90,11 @@ class Desk:
                 role=str(request["role"]),
                 source=str(request.get("source", "")),
                 reason=str(request.get("reason", "")),
+                enterprise=str(request.get("enterprise", "")),
+                second=_signer(request.get("second")),
+                details=dict(request.get("details") or {}),
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise Fault(
                 "API-422",
                 f"命令不完整 command is not whole: {error}",
@@ -90,7 +103,8 @@ class Desk:
         extra = {key: request.get(key) for key in EXTRA}
         answer = await self._pipeline.ask(command, extra)
         if answer["ok"]:
-            return _ok({"item": self.item(command.alarm)})
+            said = {"requested": True} if answer.get("requested") else {}
+            return _ok({"item": self.item(command.alarm), **said})
         return {**answer, "item": self.item(command.alarm)}
 
     def _site(self) -> dict[str, Any]:
@@ -140,6 +154,13 @@ class Desk:
             "console": {"bind": resolved.bind, "public_url": resolved.public_url},
             "history": asdict(resolved.history),  # token too: the socket is its owner's
         }  # fmt: skip
+
+
+def _signer(said: Mapping[str, Any] | None) -> Signer | None:
+    """The second person, whose password the interface has judged."""
+    if said is None:
+        return None
+    return Signer(str(said["id"]), str(said["role"]), str(said.get("enterprise", "")))
 
 
 def _ok(data: Any) -> dict[str, Any]:

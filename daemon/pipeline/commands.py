@@ -11,11 +11,12 @@ import numpy as np
 
 from parkwatch.daemon.journal.journal import Entry, Record
 from parkwatch.rules.batch import Batch
+from parkwatch.rules.drills import Drills, drill_of
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.quality import GOOD
 from parkwatch.rules.site import SECOND_NS
-from parkwatch.rules.transition import Command, Outcome, Transition
+from parkwatch.rules.transition import REQUESTED, Command, Outcome, Transition
 
 CHECK, CONFINED, BY_HAND = "check", "confined", "hand"
 CHECKERS = frozenset({"technician", "shift-lead", "engineer", "operator", "admin"})
@@ -28,8 +29,9 @@ STATUS = {"ALM-404": 404, "ALM-403": 403, "ALM-409": 409}
 class CommandDesk:
     """Applies commands to the engine and remembers their answers by command id."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, drills: Drills) -> None:
         self._engine = engine
+        self._drills = drills
         self._answers: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def remember(self, records: Sequence[Record]) -> None:
@@ -48,11 +50,15 @@ class CommandDesk:
         if command.action == CHECK:
             outcome = self._check(command, extra, now)
         else:
-            outcome = self._engine.command(command, now)
+            deciding = self._drills if drill_of(command.alarm) else self._engine
+            outcome = deciding.command(command, now)
         if outcome.ok and command.action == "silence":
             outcome = self._silence(command, extra)
         answer = _answer(outcome)
         self._keep(command.id, answer)
+        result = "ok" if outcome.ok else outcome.code
+        if outcome.ok and outcome.code == REQUESTED:
+            result = "requested"
         body = {
             "command": command.id,
             "person": command.person,
@@ -61,11 +67,12 @@ class CommandDesk:
             "alarm": command.alarm,
             "occurrence": command.occurrence,
             "version": command.version,
-            "result": "ok" if outcome.ok else outcome.code,
+            "result": result,
             "why": command.reason,
             "ok": outcome.ok,
             "answer": answer,
             **{key: value for key, value in extra.items() if value is not None},
+            **_signed(command),
         }
         entries = [Entry("command", body)]
         if outcome.ok and command.action == CHECK:
@@ -153,7 +160,19 @@ def _refused(code: str, what: str, remedy: str) -> Outcome:
     return Outcome(ok=False, code=code, what=what, remedy=remedy)
 
 
+def _signed(command: Command) -> dict[str, Any]:
+    """Who signed beside the person, and what the action said."""
+    said: dict[str, Any] = {}
+    if command.second is not None:
+        said["second"] = command.second.person
+    if command.details:
+        said["details"] = dict(command.details)
+    return said
+
+
 def _answer(outcome: Outcome) -> dict[str, Any]:
+    if outcome.ok and outcome.code == REQUESTED:
+        return {"ok": True, "requested": True}
     if outcome.ok:
         return {"ok": True}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from parkwatch.rules.engine import Engine
@@ -35,6 +36,10 @@ def shown(engine: Engine, index: int) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _mask(mask: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: str(v) if k in ("since", "until") else v for k, v in mask.items()}
+
+
 def alarm_item(engine: Engine, site: Site, view: AlarmView) -> dict[str, Any]:
     """One alarm; `value`, `quality` and times are the point's live ones, else the cause's."""
     cause = view.cause
@@ -59,6 +64,7 @@ def alarm_item(engine: Engine, site: Site, view: AlarmView) -> dict[str, Any]:
         "changed": str(view.changed),
         "drill": view.origin.startswith("drill"),
         "mask": view.mask,
+        "masks": {reason: _mask(mask) for reason, mask in view.masks.items()},
         "cause": dict(cause),
     }
     if view.point >= 0:

@@ -17,7 +17,8 @@ from parkwatch.daemon.pipeline.commands import CommandDesk
 from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.alarms.shadow import SHADOW
-from parkwatch.rules.batch import Batch
+from parkwatch.rules.batch import DRILL, Batch
+from parkwatch.rules.drills import Drills
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS
@@ -110,7 +111,8 @@ class Turns:
         self.engine = engine
         self.counters = Counters()
         self.timers: dict[str, Timer] = {}
-        self.desk = CommandDesk(engine)
+        self.drills = Drills(engine.site)
+        self.desk = CommandDesk(engine, self.drills)
         self.memory: Callable[[], Mapping[str, bytes]] = dict
         self._policy = policy
         self._links = links
@@ -120,15 +122,14 @@ class Turns:
     def next_due(self) -> int | None:
         """When something is due without an item; None where nothing is."""
         dues = [timer.due for timer in self.timers.values()]
-        engine_due = self.engine.next_due()
-        if engine_due is not None:
-            dues.append(engine_due)
+        dues += [due for each in (self.engine, self.drills) if (due := each.next_due()) is not None]
         return min(dues, default=None)
 
     def advance(self, work: Work) -> None:
         """What time alone makes due. Only with nothing waiting: a reading in a queue was received
         before `now`."""
         work.transitions += self.engine.advance(self._now())
+        work.transitions += self.drills.advance(self._now())
 
     def snapshot_next(self) -> None:
         """Let the next group carry a snapshot."""
@@ -140,7 +141,8 @@ class Turns:
             case Batch():
                 self._count(item)
                 work.batches.append(item)
-                work.transitions += self.engine.feed(item)
+                real = not item.origin.startswith(DRILL)
+                work.transitions += (self.engine if real else self.drills).feed(item)
             case DriverEvent():
                 entries, transitions = self._links.react(item)
                 work.entries += entries

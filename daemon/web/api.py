@@ -175,7 +175,7 @@ class Api:
             body = await read_json(request)
             source = f"console:{address(request)}" if viewer.by_cookie else "api"
             alarm = request.path_params["id"]
-            return Json(await command(self._mirror, viewer, action, alarm, body, source))
+            return Json(await command(self._auth, viewer, action, alarm, body, source))
 
         return handler
 

@@ -115,6 +115,11 @@ class Auth:
 
     async def login(self, person: str, password: str, address: str) -> tuple[str, Session]:
         """Token and session; Refusal 401 wrong, 429 too often; LinkFault where unrecorded."""
+        await self._judge(person, password, address, "ok")
+        return await self.sessions.begin(person)
+
+    async def _judge(self, person: str, password: str, address: str, as_: str) -> None:
+        """Whether this is the person; journaled either way before it counts."""
         self._limiter.enter(person, address)
         known = self.mirror.people.get(person)
         if not await self._passwords.check(known, password):
@@ -126,8 +131,13 @@ class Auth:
                 "请重新输入;忘记密码请联系管理员 try again, or ask the administrator",
             )
         self._limiter.forgive(person, address)
-        await self._record(person, address, "ok")
-        return await self.sessions.begin(person)
+        await self._record(person, address, as_)
+
+    async def second(self, person: str, password: str, address: str) -> dict[str, Any]:
+        """Who signs beside the one who asks; Refusal 401 wrong, 429 too often."""
+        await self._judge(person, password, address, "second")
+        known = self.mirror.people[person]
+        return {key: known.get(key) or "" for key in ("id", "role", "enterprise")}
 
     async def logout(self, viewer: Viewer, address: str) -> None:
         """End the viewer's session."""

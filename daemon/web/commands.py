@@ -8,12 +8,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from parkwatch.daemon.pipeline.link import LinkFault
+from parkwatch.daemon.web.auth import Auth
+from parkwatch.daemon.web.details import details
 from parkwatch.daemon.web.mirror import Mirror
-from parkwatch.daemon.web.policy import ACK, RESET, SILENCE, Viewer, enterprise_of, may, sees
+from parkwatch.daemon.web.policy import (
+    ACK,
+    OUT_OF_SERVICE,
+    RESET,
+    RETURN_TO_SERVICE,
+    SHELVE,
+    SILENCE,
+    UNSHELVE,
+    Viewer,
+    enterprise_of,
+    may,
+    sees,
+)
 from parkwatch.daemon.web.refusal import bad_request, forbidden, no_route, not_found
 from parkwatch.daemon.web.views import stringed
 
-COMMANDS = (ACK, SILENCE, RESET)
+COMMANDS = (ACK, SILENCE, RESET, SHELVE, UNSHELVE, OUT_OF_SERVICE, RETURN_TO_SERVICE)
 INT64_MAX = 2**63 - 1
 REASON_MAX = 500
 CONSOLE_MAX = 64
@@ -21,9 +35,9 @@ _DECIMAL = re.compile(r"[0-9]{1,19}")
 
 
 async def command(
-    mirror: Mirror, viewer: Viewer, action: str, alarm: str, body: Mapping[str, Any], source: str
+    auth: Auth, viewer: Viewer, action: str, alarm: str, body: Mapping[str, Any], source: str
 ) -> dict[str, Any]:
-    """The alarm's item after the command.
+    """The alarm's item after the command; `requested` where someone else has to do it.
 
     Refusal 400 (a field), 403 (the table), 404 (another enterprise's); LinkFault with the
     daemon's own status, its code and, where the version was stale, the present item.
@@ -34,7 +48,9 @@ async def command(
         raise forbidden()
     if not sees(viewer, enterprise_of(alarm)):
         raise not_found()
-    fields = _fields(body)
+    mirror, fields = auth.mirror, _fields(body)
+    fields["details"] = details(action, body)
+    fields["second"] = await _second(auth, body, source)
     try:
         answer = await mirror.call(
             "command",
@@ -42,6 +58,7 @@ async def command(
             alarm=alarm,
             person=viewer.person,
             role=viewer.role,
+            enterprise=viewer.enterprise,
             source=source,
             **fields,
         )
@@ -51,13 +68,27 @@ async def command(
         if fault.item is not None:
             fault.item = whole(mirror, fault.item)
         raise
-    return whole(mirror, answer["item"])
+    item = whole(mirror, answer["item"])
+    return {**item, "requested": True} if answer.get("requested") else item
+
+
+async def _second(auth: Auth, body: Mapping[str, Any], source: str) -> dict[str, Any] | None:
+    """The second person of a two-person action, who typed the password now."""
+    given = body.get("second")
+    if given is None:
+        return None
+    person, pin = (
+        (given.get("person"), given.get("pin")) if isinstance(given, Mapping) else (None, None)
+    )
+    if not isinstance(person, str) or not isinstance(pin, str):
+        raise bad_request("second 须有 person 与 pin second needs person and pin", "补全 give both")
+    return await auth.second(person, pin, source)
 
 
 def whole(mirror: Mirror, item: Mapping[str, Any]) -> dict[str, Any]:
     """The item, completed from the mirror where the daemon names only the normal state."""
     known = mirror.alarms.get(item["id"]) or mirror.closed.get(item["id"]) or {}
-    complete = {**known, **item} if "occurrence" not in item else item
+    complete = {**known, **item} if "grade" not in item else item
     return dict(stringed(mirror.with_value(complete)))
 
 

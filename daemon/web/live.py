@@ -10,15 +10,15 @@ import contextlib
 import json
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from parkwatch.daemon.pipeline.link import LinkFault
 from parkwatch.daemon.web import views
+from parkwatch.daemon.web.auth import Auth
 from parkwatch.daemon.web.commands import command
-from parkwatch.daemon.web.mirror import Mirror
 from parkwatch.daemon.web.policy import SEE, Viewer, enterprise_of, may, sees
 from parkwatch.daemon.web.refusal import Refusal, bad_request, encode, not_live
 from parkwatch.rules.fault import Fault
@@ -33,19 +33,16 @@ TEXT_MAX = 512 * 1024
 POINTS_MAX = 20_000
 CLOSE_SESSION = 4401
 
-Known = Callable[[str], Viewer | None]
-"""The present viewer of a session's hash, None once it ended."""
-
 
 class Connection:
     """One console. What waits for it is bounded; `n` is given when a frame is sent."""
 
-    def __init__(self, socket: WebSocket, viewer: Viewer, mirror: Mirror, known: Known) -> None:
+    def __init__(self, socket: WebSocket, viewer: Viewer, auth: Auth) -> None:
         self.viewer = viewer
-        self._known = known
+        self._auth = auth
         self.console = secrets.token_hex(4)
         self._socket = socket
-        self._mirror = mirror
+        self._mirror = auth.mirror
         self._out: deque[dict[str, Any]] = deque()
         self._wake = asyncio.Event()
         self._n = 0
@@ -91,7 +88,7 @@ class Connection:
         self._wake.set()
 
     def _refresh(self) -> None:
-        viewer = self._known(self.viewer.session)
+        viewer = self._auth.known(self.viewer.session)
         if viewer is None or not may(viewer, SEE):
             self.end()
         else:
@@ -226,7 +223,7 @@ class Connection:
             if not self._mirror.live:
                 raise not_live()
             item = await command(
-                self._mirror,
+                self._auth,
                 self.viewer,
                 str(frame.get("action")),
                 str(frame.get("alarm")),
@@ -265,9 +262,8 @@ def _refused(frame: Mapping[str, Any], fault: Fault) -> dict[str, Any]:
 class Hub:
     """All consoles; a beat each second tells each of health, and ends those whose session did."""
 
-    def __init__(self, mirror: Mirror, known: Known) -> None:
-        self._mirror = mirror
-        self._known = known
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
         self.connections: set[Connection] = set()
 
     async def run(self) -> None:
@@ -286,14 +282,14 @@ class Hub:
     async def serve(self, socket: WebSocket, viewer: Viewer) -> None:
         """One console from its first frame to its end."""
         await socket.accept()
-        connection = Connection(socket, viewer, self._mirror, self._known)
+        connection = Connection(socket, viewer, self._auth)
         connection.greet()
         self.connections.add(connection)
-        self._mirror.watchers.add(connection)
+        self._auth.mirror.watchers.add(connection)
         try:
             await _first_of(connection.send(), connection.receive())
         finally:
-            self._mirror.watchers.discard(connection)
+            self._auth.mirror.watchers.discard(connection)
             self.connections.discard(connection)
             await connection.close()
 

@@ -146,7 +146,7 @@ class Mirror:
         if sequence <= self.sequence:
             return  # the list that was loaded holds it already
         self.sequence = sequence
-        if item["core"] == "normal":
+        if item["state"] == "normal":
             # The daemon names only the state of what became normal: what it was is known here.
             item = {**self.closed.get(item["id"], {}), **self.alarms.pop(item["id"], {}), **item}
             self.closed[item["id"]] = item

@@ -15,23 +15,32 @@ JOURNAL = "journal"
 ACK = "ack"
 SILENCE = "silence"
 RESET = "reset"
+SHELVE = "shelve"
+UNSHELVE = "unshelve"
+OUT_OF_SERVICE = "out-of-service"
+RETURN_TO_SERVICE = "return-to-service"
 LEAVE = "leave"
-ACTIONS = (SEE, HEALTH, METRICS, JOURNAL, ACK, SILENCE, RESET, LEAVE)
+ACTIONS = (
+    SEE, HEALTH, METRICS, JOURNAL, ACK, SILENCE, RESET, SHELVE, UNSHELVE, OUT_OF_SERVICE,
+    RETURN_TO_SERVICE, LEAVE,
+)  # fmt: skip
 
 _LOOK = frozenset({SEE, HEALTH, LEAVE})
 _READ = _LOOK | {JOURNAL}
+_SERVE = frozenset({OUT_OF_SERVICE, RETURN_TO_SERVICE})
+_HANDLE = _READ | _SERVE | {ACK, SILENCE, UNSHELVE}
 POLICY: dict[str, frozenset[str]] = {
-    "operator": _READ | {ACK, SILENCE, RESET},
-    "shift-lead": _READ | {ACK, SILENCE, RESET},
-    "technician": _READ | {ACK, SILENCE},
-    "engineer": _READ | {ACK, SILENCE, METRICS},
-    "admin": _READ | {ACK, SILENCE, METRICS},
+    "operator": _HANDLE | {RESET, SHELVE},
+    "shift-lead": _HANDLE | {RESET, SHELVE},
+    "technician": _HANDLE,
+    "engineer": _HANDLE | {METRICS},
+    "admin": _READ | {ACK, SILENCE, UNSHELVE, METRICS},
     "on-call": _READ,
     "safety": _READ,
     "drill-leader": _READ,
     "approver": _READ,
     "auditor": _READ | {METRICS},
-    "enterprise": _READ,
+    "enterprise": _READ | _SERVE,
     "viewer": _LOOK,
 }
 BOUND_ROLES = frozenset({"enterprise"})

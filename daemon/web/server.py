@@ -64,7 +64,7 @@ async def _serve(data: Path, mirror: Mirror, parent: int) -> int:
     sessions = Sessions(data / "secrets" / "sessions.db", time.time_ns)
     passwords = Passwords(data / "secrets" / "passwords.json")
     auth = Auth(mirror, sessions, passwords, data / "secrets")
-    hub = Hub(mirror, auth.known)
+    hub = Hub(auth)
 
     def history() -> Reader:
         # Here: the store's libraries are loaded by the first chart, not by every start.

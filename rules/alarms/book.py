@@ -235,6 +235,7 @@ class Book:
             zone=place.zone,
             enterprise=place.enterprise,
             origin=alarm.origin,
+            masks=masks.body({r: m for r, m in alarm.masks.items() if r != LINK}),
         )
 
     def snapshot(self) -> dict[str, Any]:

@@ -62,7 +62,7 @@ function snapshot(told) {
 
 function transition(item) {
   const before = state.alarms.get(item.id);
-  if (item.core === "normal") {
+  if (item.state === "normal") {
     state.alarms.delete(item.id);
     if (before) list.removed({ ...before, ...item });
   } else {

@@ -15,7 +15,9 @@ from small_park import T0, A, S
 from parkwatch.daemon.journal.journal import Entry, Record
 from parkwatch.daemon.pipeline.commands import CommandDesk
 from parkwatch.daemon.pipeline.pipeline import Pipeline
+from parkwatch.daemon.pipeline.turn import Turns, Work
 from parkwatch.drivers.source import DriverEvent
+from parkwatch.rules.drills import Drills
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.quality import BAD, UNCERTAIN, Reason
@@ -47,7 +49,7 @@ def test_after_over_range_a_low_value_of_a_catalytic_sensor_is_not_believed() ->
     engine = folded()
     assert math.isnan(engine.values[A])
     assert engine.qualities[A] == BAD | Reason.DOUBTFUL
-    desk = CommandDesk(engine)
+    desk = CommandDesk(engine, Drills(engine.site))
     answer, entries, _ = desk.handle(check(1), READING, T0 + 3 * S)
     assert answer == {"ok": True}
     assert [entry.kind for entry in entries] == ["command", "bump"]
@@ -70,7 +72,7 @@ def test_a_reading_that_is_not_whole_is_refused_and_changes_nothing(
     command: Command, extra: dict[str, Any], code: str
 ) -> None:
     engine = folded()
-    answer, entries, _ = CommandDesk(engine).handle(command, extra, T0 + 3 * S)
+    answer, entries, _ = CommandDesk(engine, Drills(engine.site)).handle(command, extra, T0 + 3 * S)
     assert answer["error"]["code"] == code
     assert [entry.kind for entry in entries] == ["command"]
     engine.feed(small_park.batch(4, {A: 3.0}))
@@ -81,7 +83,7 @@ def test_a_reading_typed_for_a_confined_space_is_a_reading_and_beside_a_detector
     park = catalytic()
     devices = {name: replace(d, kind="confined") for name, d in park.devices.items()}
     for site, entered in ((park, False), (replace(park, devices=devices), True)):
-        desk = CommandDesk(Engine(site, T0))
+        desk = CommandDesk(Engine(site, T0), Drills(site))
         answer, _, _ = desk.handle(check(1), READING, T0 + S)
         batch = desk.read_by_hand(check(1), READING, answer, T0 + S)
         assert (batch is not None) is entered
@@ -132,4 +134,20 @@ async def test_what_a_shadow_rule_says_is_journaled_and_told_to_nobody(tmp_path:
     )  # fmt: skip
     assert not [r for r in records if r.kind == "transition"]
     assert told == []
+    assert engine.alarms() == []
+
+
+def test_a_drills_values_alarm_apart_and_leave_the_real_alarm_alone() -> None:
+    """Someone exercises a leak while the real detector is quiet: nothing real may move."""
+    site = small_park.site()
+    engine = Engine(site, T0)
+    turns = Turns(engine, NoLinks(), lambda: T0 + 60 * S)
+    work = Work()
+    turns.take(small_park.batch(0, {small_park.ALONE: 1.0}), work)
+    turns.take(small_park.batch(1, {small_park.ALONE: 60.0}, origin="drill:d1"), work)
+    turns.take(small_park.batch(6, {small_park.ALONE: 60.0}, origin="drill:d1"), work)
+    raised = {t.alarm: t.origin for t in work.transitions if t.event == "raise"}
+    assert set(raised.values()) == {"drill:d1"}
+    assert "drill.d1/hd/panel-1/ch4-03:gas" in raised
+    assert "drill.d1/hd/shed:vote-ch4" in raised
     assert engine.alarms() == []

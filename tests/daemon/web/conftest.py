@@ -310,7 +310,7 @@ class Web:
         self.sessions = Sessions(data / "secrets" / "sessions.db", time.time_ns)
         passwords = Passwords(data / "secrets" / "passwords.json")
         self.auth = Auth(self.mirror, self.sessions, passwords, data / "secrets")
-        self.hub = Hub(self.mirror, self.auth.known)
+        self.hub = Hub(self.auth)
         api = Api(self.mirror, self.auth, self.hub, Trends(FakeReader), data)
         self.api = api
         self.app = build(api, self.auth, self.hub, self.mirror.ready.is_set)

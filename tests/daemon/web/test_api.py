@@ -154,7 +154,7 @@ async def test_a_body_that_is_no_object_is_400(lead: Any, raised: None, content:
     ("method", "path"),
     [
         ("GET", "/api/v1/nothing"),
-        ("POST", f"/api/v1/alarms/{ALARM}/shelve"),
+        ("POST", f"/api/v1/alarms/{ALARM}/explode"),
         ("POST", f"/api/v1/alarms/{ALARM}/explode"),
         ("DELETE", "/api/v1/alarms"),
         ("POST", "/healthz"),

@@ -182,7 +182,7 @@ async def test_commands_are_answered_in_words(served: Served, daemon: Any) -> No
     silence = await console.command("silence", version=2, seconds=60, **seen)
     assert silence["ok"]
     assert daemon.commands[-1]["console"]
-    for action, code in (("shelve", "API-404-ROUTE"), ("", "API-404-ROUTE")):
+    for action, code in (("explode", "API-404-ROUTE"), ("", "API-404-ROUTE")):
         assert (await console.command(action, version=2, **seen))["code"] == code
     wrong = await console.command("ack", alarm=ALARM, occurrence=5, version=1)
     assert (wrong["code"], wrong["status"]) == ("API-400", 400)
@@ -248,7 +248,7 @@ async def test_a_console_that_does_not_read_gets_a_gap_not_a_hole(
             sent.append({"type": "closed", "code": code})
 
     viewer = web.auth.known((await web.sessions.begin("operator"))[1].hash)
-    connection = Connection(Slow(), viewer, web.mirror, web.auth.known)
+    connection = Connection(Slow(), viewer, web.auth)
     connection._subscribe({"since": None})
     for sequence in range(1_000, 1_050):
         web.mirror.sequence = sequence

@@ -1,0 +1,96 @@
+"""What an action says beside alarm and version: read strictly, action by action."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from parkwatch.daemon.web.policy import ACK, OUT_OF_SERVICE, RESET, SHELVE
+from parkwatch.daemon.web.refusal import bad_request
+
+TEXT_MAX = 200
+_NANOSECONDS = re.compile(r"[0-9]{1,19}")
+
+
+def details(action: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The details of an action as the rules know them; Refusal 400 names a field that is not one.
+
+    Times are decimal strings of ns UTC, as everywhere in HTTP.
+    """
+    read = _OF.get(action)
+    return {} if read is None else {k: v for k, v in read(body).items() if v is not None}
+
+
+def _ack(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"next": _text(body, "next"), "by": _time(body, "by")}
+
+
+def _reset(body: Mapping[str, Any]) -> dict[str, Any]:
+    reading = body.get("reading")
+    if reading is None:
+        return {}
+    if not isinstance(reading, Mapping):
+        raise bad_request(
+            "reading 须为对象 reading must be an object", "gas, value, instrument, at"
+        )
+    return {
+        "reading": {
+            "gas": _text(reading, "gas"),
+            "value": _number(reading, "value"),
+            "instrument": _text(reading, "instrument"),
+            "at": _time(reading, "at"),
+        }
+    }
+
+
+def _shelve(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": _text(body, "kind"), "seconds": _number(body, "seconds")}
+
+
+def _out_of_service(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _text(body, name) for name in ("permit", "owner")} | {
+        "until": _time(body, "until")
+    }
+
+
+_OF: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    ACK: _ack,
+    RESET: _reset,
+    SHELVE: _shelve,
+    OUT_OF_SERVICE: _out_of_service,
+}
+
+
+def _text(body: Mapping[str, Any], key: str) -> str | None:
+    value = body.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > TEXT_MAX:
+        raise bad_request(
+            f"{key} 须为不超过 {TEXT_MAX} 字的文本 {key} is text of at most {TEXT_MAX} characters",
+            "缩短文本 shorten it",
+        )
+    return value
+
+
+def _number(body: Mapping[str, Any], key: str) -> float | None:
+    value = body.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise bad_request(f"{key} 须为数字 {key} must be a number", f"给出数字 give {key} as one")
+    return value
+
+
+def _time(body: Mapping[str, Any], key: str) -> int | None:
+    value = body.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _NANOSECONDS.fullmatch(value):
+        raise bad_request(
+            f"{key} 须为十进制字符串 (纳秒 UTC) {key} must be a decimal string of ns UTC",
+            "如 such as 1732345678000000000",
+        )
+    return int(value)
