@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.harness import HEAD, Report, read_targets
 
-GROUPS = ("e2e", "rules")
+GROUPS = ("e2e", "rules", "journal")
 """A group is the module of its name in this folder with `run(report, options)`."""
 
 

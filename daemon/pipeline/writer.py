@@ -68,17 +68,22 @@ class Writer:
     def _apply(self, group: Group, bodies: Sequence[tuple[str, bytes]], now: int) -> list[Record]:
         db = self._db
         records = self._journal.write(bodies, now) if bodies else []
-        outbox.add(db, group.messages)
         if group.messages:
+            outbox.add(db, group.messages)
             outbox.supersede(db, group.messages)
-        outbox.apply(db, group.deliveries)
-        timer_rows.drop(db, group.cancel)
-        timer_rows.put(db, group.timers)
-        db.executemany(
-            "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)",
-            [(name, self._journal.seq, now, body) for name, body in group.snapshot.items()],
-        )
-        db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(group.cursors.items()))
+        if group.deliveries:
+            outbox.apply(db, group.deliveries)
+        if group.cancel or group.timers:
+            timer_rows.drop(db, group.cancel)
+            timer_rows.put(db, group.timers)
+        if group.snapshot or group.cursors:
+            db.executemany(
+                "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)",
+                [(name, self._journal.seq, now, body) for name, body in group.snapshot.items()],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(group.cursors.items())
+            )
         return records
 
 
