@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 # `make test` has every server: a skip is a failure.
 ALL_REQUIRED := PARKWATCH_REQUIRE_ALL=1
 
-.PHONY: help setup demo test check fix bench fuzz influxd lock apt-test chroot-demo clean-room-test
+.PHONY: help setup demo test check fix bench fuzz powercut chaos long influxd lock apt-test chroot-demo clean-room-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,18 @@ bench: setup $(if $(filter-out rules,$(ONLY)),,$(VENV)/.bench) ## measurements a
 
 fuzz: setup ## random parks against a slow engine: make fuzz ONLY=rules SECONDS=60 ARGS="--seed N"
 	@$(BIN)/python tests/rules/fuzz.py --only $(or $(ONLY),rules) --seconds $(or $(SECONDS),60) $(ARGS)
+
+powercut: setup ## recorded writes cut at random moments: make powercut IMAGES=100000 ARGS="--seed N"
+	@PYTHONPATH=tests $(BIN)/python tests/powercut/powercut.py --images $(or $(IMAGES),2000) $(ARGS)
+
+chaos: setup ## kill -9 in a storm and at every named point: make chaos KILLS=1000 ARGS="--seed N"
+	@PYTHONPATH=tests $(BIN)/python tests/chaos/chaos.py --kills $(or $(KILLS),100) $(ARGS)
+
+long: setup ## everything in full: 100,000 power cuts, 1,000 kills
+	@failed=0; \
+	$(MAKE) powercut IMAGES=100000 || failed=1; \
+	$(MAKE) chaos KILLS=1000 || failed=1; \
+	exit $$failed
 
 lock: setup ## write the locks anew from pyproject.toml; UPGRADE=1 takes newer versions
 	@export UV_SYSTEM_CERTS=1; compile() { $(BIN)/uv pip compile -q --universal --python-version 3.11 \

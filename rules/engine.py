@@ -15,7 +15,7 @@ from parkwatch.rules.alarms.masks import LINK, MaskView
 from parkwatch.rules.batch import DRILL
 from parkwatch.rules.equipment.detector import PANEL
 from parkwatch.rules.evaluate import state
-from parkwatch.rules.evaluate.compile import UNKNOWN, YIELDED
+from parkwatch.rules.evaluate.compile import TRUE, UNKNOWN, YIELDED
 from parkwatch.rules.evaluate.evaluation import Evaluation
 from parkwatch.rules.grade import Grade, highest
 from parkwatch.rules.site import Point, Site
@@ -130,16 +130,18 @@ class Engine(Evaluation):
         electorate = self._settle.votes.by_alarm.get(alarm)
         if electorate is not None:
             rows = [row for rows in electorate.ballots for _, row in rows]
-            unknown, gas = self._settle.votes.unknown(electorate), electorate.gas
+            holds, gas = bool(self._settle.book.live_level(alarm)), electorate.gas
+            unknown = self._settle.votes.unknown(electorate)
         else:
             rows = self._settle.rows(alarm)
             unknown = any(table.truth[row] == UNKNOWN for row in rows)
+            holds = any(table.truth[row] == TRUE for row in rows)
             owner = self._index.get(alarm.rpartition(":")[0])
             gas = "" if owner is None else self._site.points[owner].gas
         live = [table.limits[row] for row in rows if table.live[row]]
         limits = tuple(table.limits[row] for row in rows)
         panel = bool(live) and all(limit.name == PANEL for limit in live)
-        return Facts(limits, unknown, panel, gas, two)
+        return Facts(limits, holds, unknown, panel, gas, two)
 
     def blindness(self, device: str) -> Grade:
         """The grade of losing all points of a device or gateway (contracts.md, Blindness).

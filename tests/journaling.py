@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from parkwatch.daemon.journal.anchor import Anchors
+from parkwatch.daemon.journal.anchor import Anchor, Anchors, append
 from parkwatch.daemon.journal.journal import Entry, Journal
+from parkwatch.daemon.journal.rotate import Asked, rotate
 from parkwatch.daemon.outbox.messages import Message
 from parkwatch.daemon.pipeline.commit import Committer
-from parkwatch.daemon.store.database import open_writer, transaction
+from parkwatch.daemon.store.database import open_reader, open_writer, transaction
 
 KEY = b"0123456789abcdef"
 
@@ -34,16 +35,52 @@ def fill(folder: Path, n: int, key: bytes = b"") -> Path:
     return folder / "journal.db"
 
 
+def parts(folder: Path, *counts: int, key: bytes = b"") -> Path:
+    """A data folder with a rotated journal: so many records (a `start` beside) in each file, all
+    anchored in `journal.head`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, n in enumerate(counts):
+        if number:
+            rotate(folder, key, Asked("test", "size"))
+        fill(folder, n, key)
+        append(folder / "journal.head", head_of(folder / "journal.db"))
+    return folder
+
+
+def head_of(path: Path, seq: int = 0) -> Anchor:
+    """The head of a file, or its record `seq`, as an anchor."""
+    db = open_reader(path)
+    query = "SELECT seq, hash, time FROM record WHERE ? IN (0, seq) ORDER BY seq DESC LIMIT 1"
+    found = db.execute(query, (seq,)).fetchone()
+    db.close()
+    return Anchor(*found)
+
+
+def tamper(path: Path, *statements: str) -> None:
+    """What someone with the file and no daemon can do."""
+    path.chmod(0o600)
+    db = sqlite3.connect(path)
+    for name in ("changed", "deleted", "replaced"):
+        db.execute(f"DROP TRIGGER IF EXISTS record_is_never_{name}")
+    for statement in statements:
+        db.execute(statement)
+    db.commit()
+    db.close()
+
+
 @asynccontextmanager
 async def committer(
-    folder: Path, db: sqlite3.Connection | None = None
+    folder: Path,
+    db: sqlite3.Connection | None = None,
+    release: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[tuple[Committer, sqlite3.Connection, list[str]]]:
     """A running committer, its connection, and what it and its anchors complained of."""
     db = db or open_writer(folder / "journal.db")
     trouble: list[str] = []
     anchors = Anchors([folder / "journal.head"], trouble.append)
     anchors.start()
-    made = Committer(db, Journal(db), anchors, lambda fault: trouble.append(fault.code))
+    told = lambda fault: trouble.append(fault.code)  # noqa: E731
+    made = Committer(db, Journal(db), anchors, told, release)
     made.start()
     try:
         yield made, db, trouble

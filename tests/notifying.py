@@ -103,23 +103,29 @@ def make_directory(url: Callable[[str], str] = lambda channel: f"json://{channel
 
 
 class Provider:
-    """An HTTP server: `bodies` are (path, JSON) as they came; `answer(path)` is the status."""
+    """An HTTP server: `bodies` are (path, JSON) as they came; `answer(path)` is the status,
+    `answered()` is told when that was sent."""
 
     def __init__(self) -> None:
         self.bodies: list[tuple[str, dict[str, Any]]] = []
         self.answer: Callable[[str], int] = lambda path: 200
+        self.answered: Callable[[], None] = lambda: None
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 size = int(self.headers["Content-Length"])
-                provider.bodies.append((self.path, json.loads(self.rfile.read(size))))
+                data = self.rfile.read(size)
+                if len(data) < size:
+                    return  # Whoever sent it died meanwhile.
+                provider.bodies.append((self.path, json.loads(data)))
                 status = provider.answer(self.path)
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+                provider.answered()
 
             def do_GET(self) -> None:
                 provider.bodies.append((self.path, {}))

@@ -9,152 +9,185 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from parkwatch.daemon.app.clock import Clock
+from parkwatch.daemon.app import beside, found, resumed
+from parkwatch.daemon.app.change import Plan
+from parkwatch.daemon.app.daily import write_days
 from parkwatch.daemon.app.desk import Desk, as_json
+from parkwatch.daemon.app.door import Door
+from parkwatch.daemon.app.evidence import sha256_of
 from parkwatch.daemon.app.links import LinkAlarms
+from parkwatch.daemon.app.restore import memory, policy_of, remember, restore
+from parkwatch.daemon.app.resumed import Resumed
 from parkwatch.daemon.app.supervisor import keep
 from parkwatch.daemon.app.systemd import Notifier
-from parkwatch.daemon.app.webchild import WebChild
+from parkwatch.daemon.app.tick import tick
+from parkwatch.daemon.app.unrecorded import ALARM, BLIND_LEAST_S, LEAST_S, Unrecorded
+from parkwatch.daemon.app.watching import Watching
 from parkwatch.daemon.config.applied import Chosen
 from parkwatch.daemon.config.overrides import news
-from parkwatch.daemon.config.resolve import resolve
+from parkwatch.daemon.config.resolve import Resolved, resolve
 from parkwatch.daemon.history.service import History
 from parkwatch.daemon.journal.anchor import Anchors
-from parkwatch.daemon.journal.journal import Entry, Journal, Record, newest, records
-from parkwatch.daemon.journal.verify import Verdict, verify
-from parkwatch.daemon.notify.chain import ChainPolicy, Directory
+from parkwatch.daemon.journal.journal import Entry, Journal, Record
+from parkwatch.daemon.journal.ready import ready, witnesses_of
 from parkwatch.daemon.notify.sender import Sender
 from parkwatch.daemon.outbox import messages as outbox
-from parkwatch.daemon.outbox.timers import all_timers
 from parkwatch.daemon.pipeline.commit import Committer
-from parkwatch.daemon.pipeline.items import shown
-from parkwatch.daemon.pipeline.live import HEALTH_EVERY, VALUES_S, LiveServer, record_frame
+from parkwatch.daemon.pipeline.live import record_frame
 from parkwatch.daemon.pipeline.pipeline import Pipeline
-from parkwatch.daemon.pipeline.turn import SystemCondition
+from parkwatch.daemon.pipeline.turn import SystemCondition, Work
 from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.daemon.store.database import JournalFault, open_reader, open_writer
+from parkwatch.daemon.store.reserve import Reserve
 from parkwatch.drivers import modbus
 from parkwatch.drivers.mqtt import MqttSource
 from parkwatch.rules.engine import Engine
-from parkwatch.rules.evaluate.state import readable
-from parkwatch.rules.quality import reason_name, status_name
 from parkwatch.rules.site import Site
-from parkwatch.rules.transition import Transition
 
 log = logging.getLogger("parkwatch.app")
-COMMANDS_KEPT = 1_000
-VERIFIED_AT_START = 20_000
-"""So many of the newest records are recomputed before they are believed (`journal verify`: all)."""
+SENDER = "notify"
 BEAT_S_MAX = 5.0
+WAITING_MAX = 500
 
 
 class App:
     """One daemon on one data folder. `start`, then `run` until stopped or failed, then `stop`."""
 
-    def __init__(self, chosen: Chosen, data: Path) -> None:
+    def __init__(
+        self, chosen: Chosen, data: Path, door: Door, resolved: Resolved | None = None
+    ) -> None:
         loaded = chosen.loaded
         assert loaded.config is not None
-        self._chosen = chosen
-        self._data = data
-        self._resolved = resolve(loaded.config, loaded.path.parent, os.environ, data)
-        site = self._resolved.site
-        self._verdict = _verified(data, self._resolved.anchors, self._resolved.journal_key)
+        self.chosen = chosen
+        self.door = door
+        self.resolved = resolved or resolve(loaded.config, loaded.path.parent, os.environ, data)
+        site = self.resolved.site
+        self._verdict = ready(
+            data,
+            self.resolved.journal_key,
+            witnesses_of(self.resolved, data),
+            self.resolved.journal_records_max,
+        )
         self._db = open_writer(data / "journal.db")
-        journal = Journal(self._db, self._resolved.journal_key)
+        journal = Journal(self._db, self.resolved.journal_key)
         self._journal = journal
         self._resumed = journal.seq > 0
-        self.clock = Clock(at_least=journal.time + 1)
+        self.clock = door.clock(at_least=journal.time + 1)
         self.engine = Engine(site, self.clock.now())
         self._restore()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._data = data
+        self._unanchored: set[str] = set()
         anchors = Anchors(
-            [data / "journal.head", *self._resolved.anchors],
+            [data / "journal.head", *self.resolved.anchors],
             lambda what: self._anchor(what, active=True),
             lambda: self._anchor("锚点恢复 anchors are written again", active=False),
         )
         anchors.start()
-        self.committer = Committer(self._db, journal, anchors, self._journal_failed)
+        reserve = Reserve(data / "reserve")
+        self.committer = Committer(
+            self._db, journal, anchors, self._journal_failed, reserve.release
+        )
         self._reader = open_reader(data / "journal.db")
         self.sequence = journal.seq
         names = [point.id for point in site.points]
-        self.history = History(self._resolved.history, data, names, self._history)
+        self.history = History(self.resolved.history, data, names, self._history)
         self.pipeline = self._make_pipeline()
-        self._mqtt = [MqttSource(b, self.pipeline, self.clock.now) for b in self._resolved.brokers]
+        self._mqtt = [MqttSource(b, self.pipeline, self.clock.now) for b in self.resolved.brokers]
         for source in self._mqtt:
             source.restore(self._gateways.get(source.name, {}))
-        self._desk = Desk(self._resolved, self.pipeline, lambda: self.sequence, self.health)
+        self._desk = Desk(self.resolved, self.pipeline, lambda: self.sequence, self.health)
         self._sender = Sender(
-            self._reader, self.committer, self._policy, self.clock.now, self._channel
+            self._reader, self.committer, self._policy, self.clock.now, self._channel,
+            ended=self._ended,
+        )  # fmt: skip
+        self._live = door.live
+        self._unrecorded = Unrecorded(
+            data, self._policy, self.clock.now, self._desk.item, self._live.publish
         )
-        self._live = LiveServer(data / "run" / "live.sock", self._desk.answer)
+        self._desk.unrecorded = self._unrecorded.alarms
+        self._desk.evidence = partial(sha256_of, data)
+        self._watching = Watching(data, self.pipeline, self.clock, self.history, reserve)
+        self._watching.manned = lambda: self._desk.manned if self._live.consoles else 0
         self._systemd = Notifier()
-        self._web = WebChild(data)
         self._tasks: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
 
     def _make_pipeline(self) -> Pipeline:
         now = self.clock.now
-        links = LinkAlarms(self.engine, self._resolved.site, now)
-        r = self._resolved
-        self._policy = ChainPolicy(r.site, Directory(r.people, r.channels, r.chains), r.tz)
+        links = LinkAlarms(self.engine, self.resolved.site, now)
+        r = self.resolved
+        self._policy = policy_of(r)
         pipeline = Pipeline(
             self.engine, self.committer, links, now, spool=self.history, policy=self._policy
         )
-        pipeline.turns.timers = {timer.key: timer for timer in all_timers(self._db)}
+        remember(pipeline.turns, self._policy, self._db)
         pipeline.turns.memory = self._memory
-        pipeline.turns.desk.remember(newest(self._db, COMMANDS_KEPT, ["command"]))
+        pipeline.unrecorded = self._lost
         return pipeline
 
     # Restart -------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Alarm state is what the journal says: the newest snapshot and the fold of the tail."""
-        row = self._db.execute("SELECT seq, body FROM snapshot WHERE name = 'engine'").fetchone()
-        # A snapshot of another version only shortened the fold: then the whole journal is folded.
-        since, snapshot = row if row is not None and readable(row[1]) else (0, None)
-        tail = [
-            Transition.from_body(record.body)
-            for record in records(self._db, since=since, kinds=["transition"])
-        ]
-        self.engine.restore(snapshot, tail, self.clock.now())
+        restore(self.engine, self._db, self.clock.now())
         row = self._db.execute("SELECT body FROM snapshot WHERE name = 'gateways'").fetchone()
         self._gateways: dict[str, Any] = json.loads(row[0]) if row is not None else {}
 
     def _memory(self) -> dict[str, bytes]:
         gateways = {source.name: source.snapshot() for source in self._mqtt}
-        return {"engine": self.engine.snapshot(), "gateways": as_json(gateways)}
+        return {**memory(self.pipeline.turns, self._policy), "gateways": as_json(gateways)}
 
     # Life ----------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Journal the start, open the door, begin to poll."""
+    async def start(self, reloaded: Sequence[Entry] | None = None) -> None:
+        """Journal the start (after a reload the given entries), serve, begin to poll."""
         self.committer.start()
         self.history.start()
         self.committer.subscribe(self._committed)
-        body = {**self._journal.start_body(), "resumed": self._resumed, "pid": os.getpid()}
-        entries = [Entry("start", body)]
+        entries, before = list(reloaded or ()), Resumed()
+        if reloaded is None:
+            body = {**self._journal.start_body(), "resumed": self._resumed, "pid": os.getpid()}
+            entries = [Entry("start", {**body, "boot": resumed.boot_id()})]
+            if self._resumed:
+                before = resumed.resumed(self._data, self._db, self.clock.now())
+                self._unrecorded.remember(before.announced)
+                entries += resumed.entries(before)
         if not self._resumed:
-            config = self._chosen.loaded.config
-            fresh = news(config, None, self._resolved.site, Site())
+            config = self.chosen.loaded.config
+            fresh = news(config, None, self.resolved.site, Site())
             entries += [Entry("override", override) for override in fresh]
-        await self.committer.submit(Group(entries=entries), self.clock.now())
-        self._tell_of_config()
-        self._tell_of_journal()
+        try:
+            group = Group(entries, deliveries=before.deliveries)
+            await self.committer.submit(group, self.clock.now())
+            beside.remove(self._data)
+        except JournalFault as fault:
+            self._journal_failed(fault)  # It watches and tells all the same.
+        found.config(self.pipeline, self.chosen)
+        found.journal(self.pipeline, self._verdict)
+        found.unrecorded(self.pipeline, before.unrecorded)
         self.pipeline.beat = self._systemd.beat
-        await self._live.start()
+        await self.door.serve(self._desk.answer)
         self._spawn("pipeline", self.pipeline.run())
-        self._spawn("live.tick", self._tick())
-        self._spawn("notify", self._sender.run())
-        self._spawn("web", self._web.run())
-        for device in self._resolved.modbus:
+        self._spawn("live.tick", tick(self.engine, self._live, self.clock.now, self.health))
+        self._spawn("selfwatch", self._watching.run())
+        self._spawn(SENDER, self._send())
+        self._spawn("daily", self._daily())
+        for device in self.resolved.modbus:
             work = self._poller(device)
             self._spawn(f"modbus.{device.id}", keep(device.id, work))
         for source in self._mqtt:
             self._spawn(f"mqtt.{source.name}", keep(source.name, source.run))
         self._systemd.tell("READY=1")
+
+    async def _daily(self) -> None:
+        def told(what: str) -> None:
+            self._anchor(what, active=bool(what), of="daily")
+
+        await write_days(self._data, self.resolved, self.clock.now, told)
 
     def _poller(self, device: Any) -> Any:
         async def work() -> None:
@@ -162,42 +195,17 @@ class App:
 
         return work
 
-    def _tell_of_config(self) -> None:
-        broken = self._chosen.broken
-        text = "; ".join(f"{p.file}:{p.line} {p.message}" for p in broken[:5])
-        for name, active, grade, what in (
-            ("broken", bool(broken), "orange", text),
-            ("differs", self._chosen.differs, "yellow", "配置文件与已应用的不同 the file differs"),
-        ):
-            alarm = f"system/config:{name}"
-            known = self.engine.alarm(alarm)
-            if known is not None and active and known.cause.get("text") != what:
-                # Other lines than those that people were told of: told anew.
-                self.pipeline.system(SystemCondition(alarm, active=False, grade=grade, text=what))
-            if active or known is not None:
-                self.pipeline.system(SystemCondition(alarm, active, grade, what))
-
-    def _tell_of_journal(self) -> None:
-        """What the start found wrong with the journal stays an alarm until somebody resets it."""
-        verdict = self._verdict
-        cut = verdict is not None and verdict.cut
-        for name, active in (
-            ("rollback", cut),
-            ("damaged", verdict is not None and not verdict.ok and not cut),
-        ):
-            alarm = f"system/journal:{name}"
-            if active or self.engine.alarm(alarm) is not None:
-                what = verdict.what if verdict is not None else ""
-                log.log(logging.CRITICAL if active else logging.INFO, "%s: %s", alarm, what)
-                self.pipeline.system(SystemCondition(alarm, active, "red", what, latch=True))
-
     async def run(self, stop: asyncio.Event) -> None:
-        """Until asked to stop; raises what ended a task that must not end."""
+        """Until asked to stop or for another configuration; raises what ended a task that must not
+        end."""
         stopping = asyncio.create_task(stop.wait())
-        waiting: set[asyncio.Future[Any]] = {stopping, self._failure, *self._tasks}
+        asked: set[asyncio.Future[Any]] = {stopping, self.door.wish}
+        waiting: set[asyncio.Future[Any]] = {
+            *asked, self._failure, self.door.web_task, *self._tasks
+        }  # fmt: skip
         try:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for future in done - {stopping}:
+            for future in done - asked:
                 future.result()
         finally:
             stopping.cancel()
@@ -205,16 +213,43 @@ class App:
     async def stop(self, why: str) -> None:
         """Stop the sources, commit what is in flight with a last snapshot, say so, end."""
         self._systemd.tell("STOPPING=1")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if not self._failure.done():
-            await self.pipeline.drain()
+        await self.quiesce()
+        if self.committer.fault is None:
             total = sum(self.pipeline.counters.readings.values())
             body = {"why": why, "readings": total, "stored": self.history.stored}
             entry = Entry("stop", body)
-            await self.committer.submit(Group(entries=[entry]), self.clock.now())
-        await self._live.close()
+            try:
+                await self.committer.submit(Group(entries=[entry]), self.clock.now())
+            except JournalFault as fault:
+                log.critical("%s", fault)  # The next start says that it did not end cleanly.
+        await self.close()
+
+    async def quiesce(self) -> None:
+        """Stop the sources; commit what is in flight with a last snapshot. Messages under way end
+        first, while alarms are still watched."""
+        await self._end([task for task in self._tasks if task.get_name() == SENDER])
+        self.door.hold()
+        await self._end(self._tasks)
+        while not self._failure.done():
+            await self.pipeline.drain()
+            if self.pipeline.depth == 0:
+                break
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def change(self, wanted: Plan, sha256: str) -> None:
+        """Commit a change of the configuration, once quiet."""
+        work = wanted.work(self.engine, self.clock.now(), sha256)
+        group = self.pipeline.turns.group(work)
+        assert group is not None, "it holds the record at least"
+        await self.committer.submit(group, self.clock.now())
+
+    async def close(self) -> None:
+        """Give back files and threads."""
+        await self._unrecorded.close()
         await self.history.close()
         await self.committer.close()
         self._reader.close()
@@ -223,15 +258,42 @@ class App:
     def _spawn(self, name: str, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
 
+    async def _send(self) -> None:
+        try:
+            await self._sender.run()
+        except JournalFault:
+            await self._failure  # From here on messages go out from memory.
+
     def _journal_failed(self, fault: JournalFault) -> None:
+        """Go on for a while without it, and say so."""
+        if self._unrecorded.fault is not None:
+            return
         log.critical("%s", fault)
+        try:
+            waiting = outbox.pending(self._reader, self.clock.now(), WAITING_MAX)
+        except sqlite3.Error:
+            waiting = []  # They are told after the restart.
+        self._unrecorded.begin(fault, waiting)
+        condition = SystemCondition(ALARM, active=True, grade="red", text=fault.what, latch=True)
+        self.pipeline.system(condition)
+        self._ending = asyncio.create_task(self._end_unrecorded(fault), name="unrecorded")
+
+    async def _end_unrecorded(self, fault: JournalFault) -> None:
+        await self._unrecorded.over(LEAST_S if self.committer.commits else BLIND_LEAST_S)
         if not self._failure.done():
             self._failure.set_exception(fault)
 
-    def _anchor(self, what: str, *, active: bool) -> None:
+    def _lost(self, work: Work, group: Group) -> None:
+        assert self.committer.fault is not None
+        self._journal_failed(self.committer.fault)
+        self._unrecorded.lost(work, group)
+
+    def _anchor(self, what: str, *, active: bool, of: str = "head") -> None:
+        """`of`: the heads or the daily files, each of which fails and mends by itself."""
         log.warning("anchor: %s", what)
+        (self._unanchored.add if active else self._unanchored.discard)(of)
         loop = self._failure.get_loop()
-        condition = SystemCondition("system/journal:anchor", active, "orange", what)
+        condition = SystemCondition("system/journal:anchor", bool(self._unanchored), "orange", what)
         loop.call_soon_threadsafe(self.pipeline.system, condition)
 
     def _history(self, alarm: str, *, active: bool, text: str) -> None:
@@ -243,6 +305,10 @@ class App:
         if failed != (view is not None and view.live_level > 0):
             condition = SystemCondition(alarm, active=failed, grade="orange", text=text)
             self.pipeline.system(condition)
+
+    def _ended(self, alarm: str, occurrence: int) -> bool:
+        view = self.engine.alarm(alarm)
+        return view is None or view.occurrence != occurrence
 
     # What goes out -------------------------------------------------------------------------
 
@@ -264,40 +330,11 @@ class App:
         self._live.publish(frames)
         self._sender.wake()
 
-    async def _tick(self) -> None:
-        """Sampled values each 250 ms, health each second."""
-        engine = self.engine
-        sent = engine.receiveds.copy()
-        qualities = engine.qualities.copy()
-        beat = 0
-        while True:
-            await asyncio.sleep(VALUES_S)
-            beat += 1
-            changed = ((engine.receiveds != sent) | (engine.qualities != qualities)).nonzero()[0]
-            sent, qualities = engine.receiveds.copy(), engine.qualities.copy()
-            if self._live.consoles == 0:
-                continue
-            frames: list[dict[str, Any]] = []
-            if len(changed):
-                points = [
-                    [
-                        i, shown(engine, i), status_name(int(engine.qualities[i])),
-                        str(int(engine.times[i])), str(int(engine.receiveds[i])),
-                        reason_name(int(engine.qualities[i])),
-                    ]
-                    for i in changed.tolist()
-                ]  # fmt: skip
-                now = str(self.clock.now())
-                frames.append({"type": "values", "time": now, "points": points})
-            if beat % HEALTH_EVERY == 0:
-                frames.append({"type": "health", **self.health()})
-            self._live.publish(frames)
-
     def health(self) -> dict[str, Any]:
         """What `status`, `/healthz` and the console's health page show."""
         counters = self.pipeline.counters
         beat_s = time.monotonic() - counters.last_turn if counters.last_turn else 0.0
-        site, engine = self._resolved.site, self.engine
+        site, engine = self.resolved.site, self.engine
         devices = []
         for device in site.devices.values():
             own = [p.index for p in site.points if p.device == device.id]
@@ -313,10 +350,11 @@ class App:
                 }
             )
         return {
-            "ok": beat_s < BEAT_S_MAX and not self._failure.done(),
+            "ok": beat_s < BEAT_S_MAX and self.committer.fault is None,
             "engine": str(self.clock.now()),
             "uptime_s": round(time.monotonic() - self._started, 1),
             "loop_lag_ms": round(beat_s * 1000),
+            "unrecorded": self._unrecorded.state(),
             "queue": self.pipeline.depth,
             "devices": devices,
             "readings": dict(counters.readings),
@@ -325,8 +363,8 @@ class App:
             "history": self.history.state(),
             "outbox": self._outbox_counts(),
             "config": {
-                "broken": [f"{p.file}:{p.line} {p.code} {p.message}" for p in self._chosen.broken],
-                "differs": self._chosen.differs,
+                "broken": [f"{p.file}:{p.line} {p.code} {p.message}" for p in self.chosen.broken],
+                "differs": self.chosen.differs,
             },
         }  # fmt: skip
 
@@ -335,10 +373,3 @@ class App:
             return outbox.counts(self._reader)
         except sqlite3.Error:
             return {}  # Busy for longer than the reader waits: the next second tells.
-
-
-def _verified(data: Path, anchors: Sequence[Path], key: bytes) -> Verdict | None:
-    """The journal held against its anchors before it is continued; None at the first start."""
-    if not (data / "journal.db").exists():
-        return None
-    return verify(data, anchors, key, newest=VERIFIED_AT_START)

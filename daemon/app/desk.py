@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Container, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from parkwatch.daemon.config.resolve import Resolved
 from parkwatch.daemon.journal.journal import Entry
-from parkwatch.daemon.pipeline.items import alarm_item, point_item
+from parkwatch.daemon.pipeline.commands import DISPOSE
+from parkwatch.daemon.pipeline.items import (
+    alarm_item,
+    disposition_item,
+    past_item,
+    point_item,
+)
 from parkwatch.daemon.pipeline.pipeline import Pipeline
+from parkwatch.rules.disposition import Disposition
 from parkwatch.rules.fault import Fault
-from parkwatch.rules.transition import Command, Signer
+from parkwatch.rules.transition import AlarmView, Command, Signer
 
 EXTRA = ("console", "seconds", "value", "instrument", "at")
 RECORD_KINDS = ("login", "report", "command")
@@ -34,11 +42,19 @@ class Desk:
         self._sequence = sequence
         self._reads: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "site": lambda _: self._site(),
-            "alarm": lambda request: self._one(str(request.get("id"))),
+            "alarm": lambda request: self._one(str(request.get("alarm"))),
             "alarms": lambda _: {"sequence": self._sequence(), "items": self.items()},
             "points": lambda _: {"items": self._points()},
             "health": lambda _: health(),
+            "dispositions": lambda _: {"items": self._unfinished()},
         }
+
+        self.evidence: Callable[[str], str] = str
+        """The hash of the file that an evidence names; it may block."""
+        self.manned = 0
+        """Consoles of people of the park who may act, as the web part counts them."""
+        self.unrecorded: Container[str] = frozenset()
+        """Alarms whose state the journal could not take: their items carry the mark."""
 
     async def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One reply; a refusal is a Fault or an error with its status."""
@@ -48,6 +64,9 @@ class Desk:
         match op:
             case "command":
                 return await self._command(request)
+            case "consoles":
+                self.manned = int(request["manned"])
+                return _ok({})
             case "record" if request.get("kind") in RECORD_KINDS:
                 entry = Entry(str(request["kind"]), dict(request["body"]))
                 return _ok({"seq": await self._pipeline.record(entry)})
@@ -60,7 +79,8 @@ class Desk:
     def items(self) -> list[dict[str, Any]]:
         """All alarms that are not normal, as items."""
         engine = self._pipeline.engine
-        return [alarm_item(engine, self._resolved.site, view) for view in engine.alarms()]
+        found = [self._whole(view) for view in engine.alarms()]
+        return [{**i, "unrecorded": True} if i["id"] in self.unrecorded else i for i in found]
 
     def item(self, alarm: str) -> dict[str, Any]:
         """One alarm; what is normal is an item that says only so, and what it was last."""
@@ -71,7 +91,31 @@ class Desk:
                 "id": alarm, "state": "normal", "core": "normal", "mask": "", "masks": {},
                 "occurrence": str(occurrence), "version": version,
             }  # fmt: skip
-        return alarm_item(self._pipeline.engine, self._resolved.site, view)
+        return self._whole(view)
+
+    def _whole(self, view: AlarmView) -> dict[str, Any]:
+        """An alarm that is not normal, with its disposition where one is asked for."""
+        item = alarm_item(self._pipeline.engine, self._resolved.site, view)
+        found = self._pipeline.turns.dispositions.of(view.alarm, view.occurrence)
+        return item if found is None else {**item, "disposition": disposition_item(found)}
+
+    def _unfinished(self) -> list[dict[str, Any]]:
+        """Occurrences that are open or not verified, the earliest deadline first; most are of
+        alarms that are normal by now."""
+        return [self._occurrence(d) for d in self._pipeline.turns.dispositions.unfinished()]
+
+    def _occurrence(self, found: Disposition) -> dict[str, Any]:
+        view = self._pipeline.engine.alarm(found.alarm)
+        if view is not None and view.occurrence == found.occurrence:
+            return self._whole(view)
+        return past_item(self._resolved.site, found)
+
+    def _disposed(self, command: Command) -> dict[str, Any]:
+        """The item that a command was about: of its own occurrence where that is disposed of."""
+        found = self._pipeline.turns.dispositions.of(command.alarm, command.occurrence)
+        if command.action != DISPOSE or found is None:
+            return self.item(command.alarm)
+        return self._occurrence(found)
 
     def _one(self, alarm: str) -> dict[str, Any]:
         if not self._pipeline.engine.knows(alarm):
@@ -101,11 +145,15 @@ class Desk:
                 "补全字段 give all its fields",
             ) from error
         extra = {key: request.get(key) for key in EXTRA}
+        if command.action == DISPOSE and command.details.get("evidence"):
+            named = str(command.details["evidence"])
+            sha256 = await asyncio.to_thread(self.evidence, named)
+            command = replace(command, details={**command.details, "sha256": sha256})
         answer = await self._pipeline.ask(command, extra)
         if answer["ok"]:
             said = {"requested": True} if answer.get("requested") else {}
-            return _ok({"item": self.item(command.alarm), **said})
-        return {**answer, "item": self.item(command.alarm)}
+            return _ok({"item": self._disposed(command), **said})
+        return {**answer, "item": self._disposed(command)}
 
     def _site(self) -> dict[str, Any]:
         resolved, site = self._resolved, self._resolved.site

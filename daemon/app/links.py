@@ -86,6 +86,10 @@ class LinkAlarms:
     def _link(self, device: str, *, active: bool, text: str) -> Sequence[Transition]:
         carried = [d.id for d in self._site.devices.values() if device in (d.id, d.gateway)]
         grade = highest(Grade.BLUE, *(self._engine.blindness(d) for d in carried))
+        if active:
+            zones = dict.fromkeys(p.zone for p in self._site.points if p.device in carried)
+            names = "、".join(self._site.zones[zone].name for zone in zones if zone)
+            text = f"{text}; 未受监视 not watched: {names}" if names else text
         return self._condition(f"{device}:link", active=active, grade=grade, text=text)
 
     def _condition(

@@ -15,6 +15,9 @@ from pathlib import Path
 import uvloop
 
 from parkwatch.daemon.app.app import App
+from parkwatch.daemon.app.door import Door
+from parkwatch.daemon.app.reload import reload
+from parkwatch.daemon.app.stopped import finish
 from parkwatch.daemon.config.applied import Chosen, Refused, choose, read
 from parkwatch.daemon.config.load import load
 from parkwatch.daemon.store.database import JournalFault
@@ -45,6 +48,7 @@ def run(config: Path | None, data: Path, *, strict: bool = False) -> int:
         lock = FolderLock(data / "run" / "daemon.lock")
     try:
         with _usable(data):
+            finish(data)
             chosen = choose(config, data, os.environ, strict=strict)
         return uvloop.run(_serve(chosen, data))
     finally:
@@ -79,6 +83,12 @@ def _refuse_early(config: Path | None, data: Path) -> None:
         raise Refused((*damage, *errors))
 
 
+def _hung_up() -> None:
+    """SIGHUP changes nothing; whoever sent it for a new configuration learns how to apply one."""
+    log = logging.getLogger("parkwatch")
+    log.warning("SIGHUP 无作用 has no effect: parkwatch config apply -c …")
+
+
 async def _serve(chosen: Chosen, data: Path) -> int:
     stop = asyncio.Event()
     why: list[str] = []
@@ -90,13 +100,19 @@ async def _serve(chosen: Chosen, data: Path) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped, number)
-    app = App(chosen, data)
+    loop.add_signal_handler(signal.SIGHUP, _hung_up)
+    door = Door(data)
+    app = App(chosen, data, door)
     try:
         await app.start()
         await app.run(stop)
+        while not stop.is_set():
+            app = await reload(app, data)
+            await app.run(stop)
     except JournalFault as fault:
         logging.getLogger("parkwatch").critical("%s", fault)
         return EXIT_JOURNAL
     finally:
         await app.stop(why[0] if why else "failure")
+        await door.close()
     return EXIT_INTERRUPTED if why[:1] == ["SIGINT"] else EXIT_OK

@@ -19,6 +19,12 @@ class WebChild:
         self._data = data
         self.restarts = 0
         self.pid = 0
+        self._process: asyncio.subprocess.Process | None = None
+
+    def restart(self) -> None:
+        """End the child, so that `run` starts another one that asks anew for what it serves."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
 
     async def run(self) -> None:
         pause_s = 0.2
@@ -27,7 +33,7 @@ class WebChild:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "parkwatch.daemon.web", str(self._data)
             )
-            self.pid = process.pid
+            self._process, self.pid = process, process.pid
             try:
                 code = await process.wait()
             finally:

@@ -30,7 +30,8 @@ def ask(options: argparse.Namespace, op: str, **fields: Any) -> Any:
         ) from fault
 
 
-def _when(nanoseconds: str) -> str:
+def when(nanoseconds: str) -> str:
+    """Day and time on the park's clock."""
     seconds = int(nanoseconds) / 1e9
     return datetime.fromtimestamp(seconds, UTC).astimezone(LOCAL).strftime("%m-%d %H:%M:%S")
 
@@ -38,7 +39,7 @@ def _when(nanoseconds: str) -> str:
 def _clock(nanoseconds: int) -> str:
     """A time within a cause; one that no clock shows stays a number."""
     try:
-        return _when(str(nanoseconds))
+        return when(str(nanoseconds))
     except (ValueError, OverflowError, OSError):
         return str(nanoseconds)
 
@@ -56,33 +57,13 @@ def list_alarms(options: argparse.Namespace) -> int:
         limit = "" if item["limit"] is None else f"/{item['limit']:g}"
         rows.append(
             (
-                output.SHAPES[item["grade"]], output.STATES[item["state"]], _when(item["raised"]),
+                output.SHAPES[item["grade"]], output.STATES[item["state"]], when(item["raised"]),
                 item["tag"], f"{value}{limit} {item['unit']}", item["id"], item["occurrence"],
                 str(item["version"]),
             )
         )  # fmt: skip
     head = ("等级", "状态", "时间", "位号", "现值/限值", "报警 id", "occurrence", "version")
     output.table(head, rows)
-    return 0
-
-
-def act(options: argparse.Namespace) -> int:
-    """Acknowledge, silence or reset: of the version that was seen, else of the present one."""
-    occurrence, version = options.occurrence, options.version
-    if occurrence is None or version is None:
-        seen = _alarm(options)
-        occurrence = seen["occurrence"] if occurrence is None else occurrence
-        version = seen["version"] if version is None else version
-    data = ask(
-        options, "command", action=options.action, alarm=options.id, occurrence=str(occurrence),
-        version=version, command=options.command_id or str(uuid.uuid4()),
-        person=f"cli:{getpass.getuser()}", role="shift-lead", source="cli", reason=options.reason,
-        console="cli", seconds=options.seconds,
-    )  # fmt: skip
-    if options.json:
-        output.document(ok=True, data=data)
-    else:
-        print(f"{options.id}  {output.STATES[data['item']['state']]}")
     return 0
 
 

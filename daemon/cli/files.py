@@ -1,4 +1,4 @@
-"""Commands that need no daemon: `check`, `config schema`, `journal`, `history`, `version`."""
+"""Commands that need no daemon: `check`, `config schema`, `history`, `version`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import os
-import sqlite3
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,61 +45,6 @@ def schema(_options: argparse.Namespace) -> int:
     from parkwatch.daemon.config.model import Config  # noqa: PLC0415 - keeps `--help` fast
 
     print(json.dumps(Config.model_json_schema(by_alias=True), ensure_ascii=False, indent=2))
-    return 0
-
-
-def journal_verify(options: argparse.Namespace) -> int:
-    """Recompute the chain and hold it against its anchors."""
-    from parkwatch.daemon.journal.verify import verify  # noqa: PLC0415 - keeps `--help` fast
-
-    key, path = _key(options.key_file), _journal(options)
-    resolved = _applied(options.data)
-    key = key or (resolved.journal_key if resolved is not None else b"")
-    verdict = verify(path, resolved.anchors if resolved is not None else (), key)
-    broken = (
-        "JNL-003",
-        f"日志损坏 the journal is damaged: {verdict.what}",
-        "保留此文件作证据,从备份恢复 keep the file as evidence, restore a backup",
-    )
-    if options.json:
-        fields = ("records", "bad", "anchored", "tail", "what")
-        output.document(
-            ok=verdict.ok,
-            data={name: getattr(verdict, name) for name in fields},
-            errors=[] if verdict.ok else [output.fault_json(*broken)],
-        )
-    else:
-        print(
-            f"{'✓' if verdict.ok else '✗'} {verdict.records} 条 records  {verdict.what}  "
-            f"锚点 anchored {verdict.anchored}, 其后 tail {verdict.tail}"
-        )
-        if not verdict.ok:
-            output.fault(*broken)
-    return 0 if verdict.ok else 6
-
-
-def journal_show(options: argparse.Namespace) -> int:
-    """The newest records, oldest first."""
-    from parkwatch.daemon.journal.journal import newest  # noqa: PLC0415 - keeps `--help` fast
-    from parkwatch.daemon.store.database import open_reader  # noqa: PLC0415
-
-    db = open_reader(_journal(options))
-    try:
-        found = newest(db, options.n, options.kind or ())
-    except sqlite3.DatabaseError as error:
-        raise Fault(
-            "JNL-003", f"日志损坏 the journal is damaged: {error}", "journal verify"
-        ) from error
-    finally:
-        db.close()
-    rows = [
-        {"seq": r.seq, "time": str(r.time), "kind": r.kind, "body": dict(r.body)} for r in found
-    ]
-    if options.json:
-        output.document(ok=True, data=rows)
-        return 0
-    for row in rows:
-        print(json.dumps(row, ensure_ascii=False))
     return 0
 
 
@@ -158,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
         return 3
 
 
-def _applied(data: Path) -> Resolved | None:
+def applied_config(data: Path) -> Resolved | None:
     """What a data folder's last applied configuration says; None where none was applied."""
     from parkwatch.daemon.config.applied import Refused, choose  # noqa: PLC0415
     from parkwatch.daemon.config.resolve import resolve  # noqa: PLC0415
@@ -173,31 +117,10 @@ def _applied(data: Path) -> Resolved | None:
 
 def _history(options: argparse.Namespace) -> HistoryConfig:
     """Where the readings of a data folder are kept. Fault API-404 for a point it does not know."""
-    resolved = _applied(options.data)
+    resolved = applied_config(options.data)
     if resolved is None:
         return HistoryConfig()  # Only the embedded store can be there.
     if all(point.id != options.id for point in resolved.site.points):
         what = f"没有此点位 no such point: {options.id}"
         raise Fault("API-404", what, "核对编号 check the id: parkwatch points list")
     return resolved.history
-
-
-def _key(path: Path | None) -> bytes:
-    """The chain's key; a file that cannot be read is a slip of the command."""
-    try:
-        return path.read_bytes().strip() if path is not None else b""
-    except OSError as error:
-        raise Fault(
-            "CLI-002",
-            f"密钥文件无法读取 the key file cannot be read: {path}: {error.strerror}",
-            "核对 check --key-file",
-        ) from error
-
-
-def _journal(options: argparse.Namespace) -> Path:
-    path: Path = options.data / "journal.db"
-    if not path.exists():
-        raise Fault(
-            "SYS-106", f"没有日志 no journal at {path}", "用 --data 指定数据目录 name the folder"
-        )
-    return path

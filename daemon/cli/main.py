@@ -24,7 +24,8 @@ _EXAMPLES = (
 INT64_MAX, ROWS_MAX = 2**63 - 1, 1_000_000
 _CODES = {"SYS-101": 4, "SYS-102": 4, "SYS-103": 7, "SYS-104": 4, "SYS-106": 4, "SYS-107": 2,
           "SYS-108": 4, "CLI-002": 2, "API-422": 2, "HIS-001": 6, "HIS-002": 4, "JNL-003": 6,
-          "JNL-002": 6, "JNL-005": 6, "JNL-001": 70, "JNL-010": 70}  # fmt: skip
+          "JNL-002": 6, "JNL-005": 6,
+          "JNL-006": 6, "JNL-007": 4, "JNL-008": 6, "JNL-001": 70, "JNL-010": 70}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -85,12 +86,8 @@ def parser() -> Parser:
     add(verbs, "status", "status.run", "一屏状态 one screen of status")
     add(verbs, "version", "files.version", "版本 the version")
     _asked(add, group)
-    journal = group("journal", "日志 journal")
-    sub = add(journal, "verify", "files.journal_verify", "校验链 verify the chain")
-    sub.add_argument("--key-file", type=Path, help="HMAC 密钥 the chain's key")
-    sub = add(journal, "show", "files.journal_show", "最新记录 newest records")
-    sub.add_argument("-n", type=_rows, default=20, help="条数 how many")
-    sub.add_argument("--kind", action="append", help="只看此类 only this kind")
+    _journal(add, group)
+    _reports(add, group)
     sub = add(group("history", "历史 history"), "query", "files.history_query", "读数 readings")
     sub.add_argument("id", help="点位 id point id")
     sub.add_argument("--from", dest="since", type=_int64, default=0, help="纳秒 UTC ns")
@@ -100,12 +97,62 @@ def parser() -> Parser:
     return made
 
 
+def _journal(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
+    """Commands about the journal."""
+    journal = group("journal", "日志 journal")
+    verify = add(journal, "verify", "journals.run_verify", "校验链与归档 verify the chain")
+    verify.add_argument("--file", type=Path, help="校验导出或日签 an export or daily file")
+    show = add(journal, "show", "journals.run_show", "最新记录 newest records")
+    show.add_argument("-n", type=_rows, default=20, help="条数 how many")
+    show.add_argument("--follow", action="store_true", help="持续显示,Ctrl-C 结束 go on")
+    export = add(journal, "export", "journals.run_export", "导出 write records to a file")
+    export.add_argument("path", type=Path, metavar="FILE.jsonl|.csv|.xlsx")
+    for sub in (show, export):
+        sub.add_argument("--kind", action="append", help="只看此类 only this kind")
+        for name, what in (("--since", "起 from: 2026-11-01[T08:00] | ns"),
+                           ("--until", "止 before"), ("--point", "点位 id a point"),
+                           ("--enterprise", "企业 an enterprise"),
+                           ("--person", "人员 a person")):  # fmt: skip
+            sub.add_argument(name, default="", help=what)
+    add(journal, "anchor", "journals.run_anchor", "链头,供他处保存 the head, to keep elsewhere")
+    rotate = add(journal, "rotate", "journals.run_rotate", "轮换 (先停机) begin a new file")
+    rotate.add_argument("--new-key-file", type=Path, help="此后的密钥 the key from now on")
+    resume = add(journal, "resume", "journals.run_resume", "日志丢失后续写 go on after a loss")
+    for sub in (rotate, resume):
+        sub.add_argument("--reason", required=sub is resume, default="", help="原因 why")
+    for sub in (verify, rotate, resume):
+        sub.add_argument("--key-file", type=Path, action="append", help="HMAC 密钥 the chain's key")
+
+
+def _reports(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
+    """Commands that sum the journal up."""
+    report = group("report", "报告 reports")
+    sub = add(report, "kpi", "reports.run_kpi", "报警绩效 KPIs of ISA-18.2")
+    for name, dest, what in (("--from", "since", "起,缺省 30 天前 from"),
+                             ("--to", "until", "止 before")):  # fmt: skip
+        sub.add_argument(name, dest=dest, default="", metavar="T",
+                         help=f"{what}: 2026-11-01[T08:00] | ns")  # fmt: skip
+    for name, what in (("--zone", "区域 id a zone"), ("--enterprise", "企业 id an enterprise")):
+        sub.add_argument(name, action="append", default=[], help=f"{what};可重复 repeatable")
+    sub = add(report, "compliance", "reports.run_compliance", "合规清单 the inspector's list")
+    sub.add_argument("--day", required=True, metavar="YYYY-MM-DD", help="哪一天 which day")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="写入签名文件 write the signed file")
+
+
 def _config(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
     """Commands about the configuration itself."""
     config = group("config", "配置 configuration")
     add(config, "schema", "files.schema", "JSON Schema")
-    sub = add(config, "apply", "apply.run", "应用配置 (先停机) apply one; the daemon is stopped")
+    add(config, "diff", "apply.diff", "与运行中的比较 what a file would change, and needs")
+    sub = add(config, "apply", "apply.run", "应用配置 make it the one that runs")
     sub.add_argument("--reason", default="", help="原因 why")
+    sub.add_argument("--person", help="负责人 who answers for it")
+    sub.add_argument("--second", help="第二人 second")
+    sub.add_argument("--close", action="store_true", help="关闭有关报警 end alarms in its way")
+    sub = add(
+        config, "show", "shown.run", "运行中的配置 the one that runs, or where values come from"
+    )
+    sub.add_argument("point", nargs="?", default="", help="点位 id 或位号 a point's id or tag")
     sub = add(config, "override", "overrides.run", "双人签署越限 sign an override, two persons")
     sub.add_argument("about", metavar="POINT_OR_ZONE", help="点位或区域 id full id")
     for name, what in (("--until", "到期日 its end, 2026-12-31"), ("--reason", "原因 why"),
@@ -126,10 +173,23 @@ def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None
     bump.add_argument("--reason", default="", help="原因 why")
     bump.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
     alarms = group("alarms", "报警 alarms")
-    add(alarms, "list", "alarms.list_alarms", "未恢复正常的报警 alarms that are not normal")
+    sub = add(alarms, "list", "alarms.list_alarms", "未恢复正常的报警 alarms that are not normal")
+    sub.add_argument("--undisposed", action="store_const", const="disposing.unfinished",
+                     dest="call", help="待处置的 those to dispose of")  # fmt: skip
+    sub.set_defaults(call="alarms.list_alarms")
+    sub = add(alarms, "dispose", "disposing.run", "处置 say cause and measure, or verify")
+    _action(sub, "dispose")
+    for name, what in (("cause", "原因,误报写 false-alarm: the cause"), ("measure", "措施 measure"),
+                       ("evidence", "依据或 evidence/ 下文件 text or file")):  # fmt: skip
+        sub.add_argument(f"--{name}", default="", help=what)
+    sub.add_argument("--verify", action="store_true", help="核实他人的处置 verify another's")
+    sub.add_argument("--revision", type=_int64, help="所见的处置版本 the revision you saw")
     for action, what in (("ack", "确认 acknowledge"), ("silence", "消音 silence"),
-                         ("reset", "复位 reset")):  # fmt: skip
-        _action(add(alarms, action, "alarms.act", what), action)
+                         ("reset", "复位 reset"), ("shelve", "搁置 hide it for a while"),
+                         ("unshelve", "取消搁置 show it again"),
+                         ("out-of-service", "停用 (作业票) take out of service"),
+                         ("return-to-service", "恢复投用 give back")):  # fmt: skip
+        _action(add(alarms, action, "handling.run", what), action)
     add(alarms, "why", "alarms.why", "为何报警 why").add_argument("id")
     _rules(add, group)
 
@@ -170,8 +230,27 @@ def _action(sub: Parser, action: str) -> None:
     sub.add_argument("--version", type=_int64, help="所见的版本 the version you saw")
     sub.add_argument("--reason", default="", help="原因 why")
     sub.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
-    if action == "silence":
-        sub.add_argument("--seconds", type=int, default=60, help="秒 seconds")
+    match action:
+        case "silence":
+            sub.add_argument("--seconds", type=int, default=60, help="秒 seconds")
+        case "ack":
+            sub.add_argument("--next", default="", help="下一步 what comes next")
+            sub.add_argument("--by", default="", help="何时 by when: 2026-11-01T08:00 | ns")
+        case "shelve":
+            sub.add_argument("--kind", choices=("one-shot", "timed"), default="one-shot",
+                             help="一次性或定时 until it is normal, or timed")  # fmt: skip
+            sub.add_argument("--minutes", type=_finite, help="分钟 how long")
+        case "out-of-service":
+            sub.add_argument("--permit", required=True, help="作业票 the permit's number")
+            sub.add_argument("--until", required=True, help="结束 its end: 2026-11-01T08:00 | ns")
+            sub.add_argument("--owner", default="", help="负责人 who answers for it")
+        case "reset":
+            sub.add_argument("--gas", default="", help="便携仪所测气体 gas of a portable reading")
+            sub.add_argument("--value", type=_finite, help="读数 what it read")
+            sub.add_argument("--instrument", default="", help="仪器与编号 which instrument")
+            sub.add_argument("--at", default="", help="时间 when: 2026-11-01T08:00 | ns")
+    if action in ("reset", "out-of-service"):
+        sub.add_argument("--second", help="第二人,输入口令 second person, types the password")
 
 
 def _int64(text: str) -> int:

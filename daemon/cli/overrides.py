@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import getpass
 import json
 import os
 import sys
@@ -15,17 +13,23 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from parkwatch.daemon.cli import output
+from parkwatch.daemon.cli.persons import authenticate
 from parkwatch.daemon.config import site_key
 from parkwatch.daemon.config.check_set_points import weak_levels
 from parkwatch.daemon.config.equipment import profile_of
-from parkwatch.daemon.config.load import Loaded, load
+from parkwatch.daemon.config.load import load
 from parkwatch.daemon.config.model import Config, OverrideTable
-from parkwatch.daemon.config.overrides import AHEAD_NS, Override, signers, strangers, until_ns
+from parkwatch.daemon.config.overrides import (
+    AHEAD_NS,
+    Override,
+    beside,
+    signers,
+    strangers,
+    until_ns,
+)
 from parkwatch.daemon.config.resolve_points import point_id
-from parkwatch.daemon.config.secrets import SecretFault, resolve_secret
 from parkwatch.daemon.config.template import effective
 from parkwatch.daemon.config.words import both
-from parkwatch.daemon.web.passwords import Passwords
 from parkwatch.rules.fault import Fault
 
 EXIT_CONFIG = 3
@@ -50,10 +54,10 @@ def run(options: argparse.Namespace) -> int:
     moment = _moment(options.until)
     drawn = _draft(config, options, moment)
     _refuse(drawn, config)
-    _authenticate(loaded, config, options)
+    authenticate(loaded, options.data, (options.person, options.second))
     signature = drawn.signed_by(site_key.ensure(options.data))
     table = drawn.table.model_copy(update={"signature": signature})
-    zone = drawn.about.count("/") == 1
+    zone = drawn.about.count("/") == 1 and drawn.plant is None
     text = toml("alone" if zone else "override", table)
     if options.json:
         data = {
@@ -62,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         }  # fmt: skip
         output.document(ok=True, data=data)
     else:
-        place = f"[zone.{drawn.about.partition('/')[2]}]" if zone else f"al1 / al2, {drawn.about}"
+        place = f"[zone.{drawn.about.partition('/')[2]}]" if zone else drawn.about
         print(text)
         print(f"↑ 贴到 paste beside {place}", file=sys.stderr)
     return 0
@@ -102,6 +106,9 @@ def _draft(config: Config, options: argparse.Namespace, moment: date) -> Overrid
         fault = str(error.errors(include_url=False)[0]["ctx"]["fault"])
         raise Fault("CLI-002", f"--reason {fault}", "--reason 原因") from error
     about, until = str(options.about), until_ns(moment, config.park.tz)
+    for plant in config.suppression:
+        if about == f"suppression.{plant.name}":
+            return beside(plant, table, config.park.tz)
     for name, zone in config.zone.items():
         if about == f"{zone.enterprise}/{name}":
             return Override(about, zone.enterprise, None, None, until, table)
@@ -147,48 +154,3 @@ def _refuse(drawn: Override, config: Config) -> None:
             ),
             "--person A --second B",
         )
-
-
-def _authenticate(loaded: Loaded, config: Config, options: argparse.Namespace) -> None:
-    """Both passwords are right. Every one is asked for before any is judged."""
-    persons = (options.person, options.second)
-    checker = Passwords(options.data / "secrets" / "passwords.json")
-    stored = [_stored(loaded, config, checker, person) for person in persons]
-    given = _passwords(persons)
-
-    async def judge() -> list[bool]:
-        pairs = zip(stored, given, strict=True)
-        return [await checker.check(person, password) for person, password in pairs]
-
-    wrong = [p for p, good in zip(persons, asyncio.run(judge()), strict=True) if not good]
-    if wrong:
-        raise Fault(
-            "AUT-401",
-            both(f"口令不对: {', '.join(wrong)}", f"the password is wrong: {', '.join(wrong)}"),
-            both("两人各自重新输入", "both type theirs again"),
-        )
-
-
-def _stored(loaded: Loaded, config: Config, checker: Passwords, person: str) -> dict[str, str]:
-    """The person as the verifier knows one. Fault AUT-404 where no password was ever set."""
-    reference = config.people[person].password
-    try:
-        base = loaded.path.parent
-        password = resolve_secret(reference, base, os.environ) if reference else ""
-    except SecretFault as fault:
-        raise Fault("AUT-404", f"{person}: {fault.what}", fault.remedy) from fault
-    known = {"id": person, "password": password}
-    if not checker.stored(known):
-        raise Fault(
-            "AUT-404",
-            both(f"{person} 没有口令", f"{person} has no password"),
-            f'[people.{person}] password = "file:…"',
-        )
-    return known
-
-
-def _passwords(persons: tuple[str, str]) -> list[str]:
-    """From the terminal without echo, else the first two lines of what is piped in."""
-    if sys.stdin.isatty():
-        return [getpass.getpass(f"口令 password ({person}): ") for person in persons]
-    return [sys.stdin.readline().rstrip("\r\n") for _ in persons]

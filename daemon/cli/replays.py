@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from parkwatch.daemon.cli import output
+from parkwatch.daemon.cli.moments import TIME_MAX, time_ns
 from parkwatch.daemon.cli.rules import invalid, resolved
 from parkwatch.daemon.config.applied import Refused, choose
 from parkwatch.daemon.config.history import HistoryConfig
@@ -27,7 +27,6 @@ from parkwatch.rules.fault import Fault, Problem
 from parkwatch.rules.rehearsal.replay import Compared, Piece, Replayed, Span, compare, replay
 from parkwatch.rules.site import SECOND_NS
 
-TIME_MAX = 2**62
 NAMED_MAX = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if old is None or new is None:
         return invalid((*problems, *more), as_json=options.json)
     zone = ZoneInfo(old.tz)
-    since, until = _time(options.since, zone, 0), _time(options.until, zone, TIME_MAX)
+    since, until = time_ns(options.since, zone, 0), time_ns(options.until, zone, TIME_MAX)
     reader = _reader(applied, old, options.data)
     days = _Days(zone)
     sides = (Replayed(old.site, days.of), Replayed(new.site, days.of))
@@ -242,18 +241,3 @@ def _reader(applied: Loaded | None, old: Resolved, data: Path) -> Reader:
         what = f"没有历史 no history at {path}"
         raise Fault("SYS-106", what, "用 --data 指定数据目录 name the folder")
     return open_reader(history, data)
-
-
-def _time(text: str, zone: ZoneInfo, default: int) -> int:
-    """ns as such; a day or a time in the park's zone. Fault CLI-002 for anything else."""
-    if not text:
-        return default
-    if re.fullmatch("[0-9]{10,19}", text):
-        return min(int(text), TIME_MAX)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        what = f"不是时刻 is no time: {text}"
-        raise Fault("CLI-002", what, "2026-11-01 | 2026-11-01T08:00 | ns") from error
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
-    return max(0, (moment - _EPOCH) // timedelta(microseconds=1) * 1000)

@@ -17,6 +17,7 @@ from parkwatch.daemon.config.words import both
 from parkwatch.rules.fault import Problem
 
 SCHEMA = 1
+NAME, FRESH = "park.json", "park.json.new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def choose(path: Path | None, data: Path, env: Mapping[str, str], *, strict: boo
     running = load_sources(kept.sources, kept.origin, env, data=data)
     if running.config is None:
         raise Refused(running.errors)  # Only where another version wrote it.
-    if written is None or _hash(written.sources) == kept.sha256:
+    if written is None or digest(written.sources) == kept.sha256:
         return Chosen(running, broken=running.errors)
     if written.errors:
         return Chosen(running, broken=(*running.errors, *written.errors))
@@ -69,21 +70,48 @@ def choose(path: Path | None, data: Path, env: Mapping[str, str], *, strict: boo
 
 def apply(loaded: Loaded, data: Path) -> None:
     """Keep a configuration as the applied one: written beside, fsynced, renamed, fsynced."""
+    prepare(loaded, data)
+    promote(data)
+
+
+def prepare(loaded: Loaded, data: Path) -> str:
+    """Write a configuration beside the applied one, fsynced; its hash. Nothing runs on it before
+    `promote`, or before the journal names that hash in its newest `config` record."""
     folder = data / "config" / "applied"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     meta = {
         "schema": SCHEMA,
-        "sha256": _hash(loaded.sources),
+        "sha256": digest(loaded.sources),
         "origin": str(loaded.path.resolve()),
         "files": [{"name": source.name, "text": source.text} for source in loaded.sources],
     }
-    fresh = folder / "park.json.new"
+    fresh = folder / FRESH
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         json.dump(meta, out, ensure_ascii=False)
         out.flush()
         os.fsync(out.fileno())
-    fresh.replace(folder / "park.json")
+    _sync(folder)
+    return str(meta["sha256"])
+
+
+def promote(data: Path) -> None:
+    """What was prepared is the applied one."""
+    folder = data / "config" / "applied"
+    (folder / FRESH).replace(folder / NAME)
+    _sync(folder)
+
+
+def finish(data: Path, sha256: str) -> None:
+    """At start: a change that the journal holds and whose rename was cut off is completed.
+    `sha256`: what its newest `config` record names, empty where there is none."""
+    fresh, _ = _read(data / "config" / "applied" / FRESH)
+    kept, _ = read(data)
+    if fresh is not None and fresh.sha256 == sha256 and (kept is None or kept.sha256 != sha256):
+        promote(data)
+
+
+def _sync(folder: Path) -> None:
     directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -93,11 +121,14 @@ def apply(loaded: Loaded, data: Path) -> None:
 
 def read(data: Path) -> tuple[Kept | None, tuple[Problem, ...]]:
     """What was applied last, or None; a copy that is damaged is None and a problem."""
-    path = data / "config" / "applied" / "park.json"
+    return _read(data / "config" / "applied" / NAME)
+
+
+def _read(path: Path) -> tuple[Kept | None, tuple[Problem, ...]]:
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         sources = tuple(Source(str(f["name"]), str(f["text"])) for f in meta["files"])
-        whole = meta["schema"] == SCHEMA and _hash(sources) == meta["sha256"]
+        whole = meta["schema"] == SCHEMA and digest(sources) == meta["sha256"]
         origin = Path(str(meta["origin"]))
     except FileNotFoundError:
         return None, ()
@@ -117,7 +148,7 @@ def _damaged(path: Path) -> Problem:
     )  # fmt: skip
 
 
-def _hash(sources: Sequence[Source]) -> str:
+def digest(sources: Sequence[Source]) -> str:
     """Over the texts and their boundaries; where a file lies does not matter."""
     digest = hashlib.sha256()
     for source in sources:

@@ -10,6 +10,7 @@ from parkwatch.daemon.config import (
     check_overrides,
     check_points,
     check_rules,
+    check_suppressions,
 )
 from parkwatch.daemon.config.address import wire_address
 from parkwatch.daemon.config.check_park import Park
@@ -46,7 +47,8 @@ def findings(context: Context) -> Iterator[Finding]:
     park = Park(context)
     yield from check_equipment.findings(context, park, wrong)
     yield from check_rules.findings(context, park)
-    yield from check_overrides.findings(context)
+    yield from check_suppressions.findings(context, park)
+    yield from check_overrides.findings(context, park)
     yield from _keys(context)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from parkwatch.daemon.config import site_key
+from parkwatch.daemon.config import check_suppressions, site_key
+from parkwatch.daemon.config.check_park import Park
 from parkwatch.daemon.config.check_set_points import COMMAND, weak_levels
 from parkwatch.daemon.config.equipment import profile_of
 from parkwatch.daemon.config.finding import Context, Finding, nearest
 from parkwatch.daemon.config.overrides import AHEAD_NS, Override, strangers, written
+from parkwatch.daemon.config.suppressions import matching
 from parkwatch.daemon.config.words import both
 from parkwatch.rules.fault import Fault
 
@@ -18,11 +20,11 @@ _WHO = both("越限须两人负责,其中一人属于园区", "two persons answe
 _SIGN = both(f"重新签署 {COMMAND}", f"sign it anew: {COMMAND}")
 
 
-def findings(context: Context) -> Iterator[Finding]:
-    """Every finding about overrides of points and zones."""
+def findings(context: Context, park: Park) -> Iterator[Finding]:
+    """Every finding about overrides of points, zones and suppressions."""
     key: bytes | Fault | None = None
     for override in written(context.config, context.devices):
-        needed = _is_needed(context, override)
+        needed = _is_needed(context, park, override)
         if needed is None:
             continue
         if not needed:
@@ -48,12 +50,17 @@ def findings(context: Context) -> Iterator[Finding]:
                 yield from _signature(override, key)
 
 
-def _is_needed(context: Context, override: Override) -> bool | None:
-    """Whether a set point is beyond its bound; of a zone: whether it has a gas detector at all.
+def _is_needed(context: Context, park: Park, override: Override) -> bool | None:
+    """Whether a set point is beyond its bound; of a zone: whether it has a gas detector at all; of
+    a suppression: whether it hides what is essential.
 
     None where it does not belong at all, which is reported of its point.
     """
     at = override.path
+    if override.plant is not None:
+        essential = check_suppressions.essential(park)
+        named = (set(matching(each, essential)) for each in override.plant.alarms)
+        return any(essential[alarm] for each in named for alarm in each)
     if at[0] == "zone":
         devices = (each for each in context.devices if each.enterprise == override.enterprise)
         return any(p.gas and p.zone == at[1] for device in devices for p in device.points)

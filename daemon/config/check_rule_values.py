@@ -21,15 +21,16 @@ from parkwatch.daemon.config.rule_tables import (
     references,
 )
 from parkwatch.daemon.config.words import both
+from parkwatch.rules.essential import is_essential
 from parkwatch.rules.measures import Spread, TimeTo
 from parkwatch.rules.site import Limit, Point
 
 _STEEPEST = 2.0
 """A robust slope over a window is less than twice the span a window, whatever the values do."""
 _NEVER = both("它永远不会报警,或总会报警", "it would never alarm, or always")
-_NO_MASK = both(
-    "二级气体、联锁动作、极低水位、熄火从不屏蔽",
-    "gas level 2, ESD trip, extreme low level, flame failure are never masked",
+NO_MASK = both(
+    "红色、二级气体、联锁动作、极低水位、熄火从不屏蔽",
+    "red, gas level 2, ESD trip, extreme low level, flame failure are never masked",
 )
 
 
@@ -85,29 +86,21 @@ def forbidden(rule: RuleTable, point: Point | None, ground: Ground, at: At) -> I
             both("它只是预兆,限值到时自会报警", "it only foretells; the limit itself will alarm"),
             "yellow | blue",
         )
-    if rule.enable is not None and _never_masked(rule, point, ground):
+    if rule.enable is not None and is_essential(rule, guarded(rule, point, ground)):
         yield Finding(
             "CFG-136",
             (*at, "enable"),
             both("该报警不得按工况屏蔽", "no plant state may mask this alarm"),
-            _NO_MASK,
+            NO_MASK,
             both("删除 enable", "remove enable"),
         )
 
 
-def _never_masked(rule: RuleTable, point: Point | None, ground: Ground) -> bool:
-    """Gas from level 2, red or latched states (trips, flame failure), low levels from 2.
-
-    A rule of a zone is of what its expression looks at.
-    """
-    named = [point.id] if point is not None else [name for _, name in references(rule)]
-    seen = [ground.points[name] for name in named]
-    if rule.level >= 2 and any(each.gas for each in seen):
-        return True
-    if (rule.grade == "red" or rule.latch) and any(each.kind == "state" for each in seen):
-        return True
-    low = isinstance(rule, LimitRule) and rule.group == "low" and rule.level >= 2
-    return low and point is not None and point.kind == "level"
+def guarded(rule: RuleTable, point: Point | None, ground: Ground) -> list[Point]:
+    """The point whose alarm it is; a rule of a zone guards all that it looks at."""
+    if point is not None:
+        return [point]
+    return [ground.points[named] for _, named in references(rule)]
 
 
 def unreachable(rule: RuleTable, point: Point, limit: Limit, at: At) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ def findings(context: Context) -> Iterator[Finding]:
     named: list[tuple[At, str | None]] = [
         *((("broker", k, "password"), b.password) for k, b in config.broker.items()),
         (("journal", "key"), config.journal.key),
+        *((("journal", "old_keys", n), key) for n, key in enumerate(config.journal.old_keys)),
         (("history", "influx", "token"), influx.token if influx is not None else None),
     ]
     for path, reference in named:

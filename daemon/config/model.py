@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 
 from parkwatch.daemon.config.fields import (
     STRICT,
+    Alias,
     Every,
     Figure,
     GradeName,
@@ -38,10 +39,13 @@ class Strict(BaseModel):
 
 
 class Park(Strict):
+    """`red_reset`: how many persons reset a red alarm."""
+
     name: Name
     tz: Annotated[str, AfterValidator(zone_name)] = "Asia/Shanghai"
     arm: Literal["auto", "manual"] = "auto"
     neighbours: bool = True
+    red_reset: Literal["one", "two"] = "one"
 
 
 class Console(Strict):
@@ -67,8 +71,15 @@ class History(Strict):
 
 
 class JournalTable(Strict):
+    """`old_keys`: those that archived files were sealed with, for `verify`. `daily`: folders on
+    another device that the daily signed file is written to. `records_max`: a file with more records
+    is rotated at the next start."""
+
     anchors: list[str] = []
     key: Secret | None = None
+    old_keys: list[Secret] = []
+    daily: list[str] = []
+    records_max: Annotated[int, Field(ge=1_000, le=100_000_000)] = 2_000_000
 
 
 class BrokerTable(Strict):
@@ -243,6 +254,19 @@ class TemplateTable(DeviceDefaults):
     defaults: PointDefaults = PointDefaults()
 
 
+class SuppressionTable(Strict):
+    """Suppression by plant state: while `when` is TRUE the `alarms` (ids, or `DEVICE/*:GROUP`) are
+    suppressed by design. `names` are what `when` calls points; `override`: what is essential is
+    suppressed under a signed one only."""
+
+    name: Name
+    when: str
+    names: dict[Alias, str] = {}
+    alarms: Annotated[list[str], Field(min_length=1)]
+    reason: Reason
+    override: OverrideTable | None = None
+
+
 class Config(Strict):
     """The root of the file."""
 
@@ -260,3 +284,4 @@ class Config(Strict):
     template: dict[Id, TemplateTable] = {}
     device: list[DeviceTable] = []
     rule: list[RuleTable] = []
+    suppression: list[SuppressionTable] = []

@@ -18,7 +18,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from parkwatch.daemon.config import site_key
 from parkwatch.daemon.config.finding import At
-from parkwatch.daemon.config.model import Config, DeviceTable, OverrideTable
+from parkwatch.daemon.config.model import (
+    Config,
+    DeviceTable,
+    OverrideTable,
+    SuppressionTable,
+)
 from parkwatch.daemon.config.resolve_points import point_id
 from parkwatch.daemon.config.template import effective
 from parkwatch.rules.fault import Fault
@@ -32,7 +37,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @dataclass(frozen=True, slots=True)
 class Override:
     """One override as it is written. `about`: the full id of its point or zone; `al1`, `al2` as
-    the set points of the point are written, None for a zone; `path` leads to it in the file."""
+    the set points of the point are written, else None; `plant`: the suppression that it is beside;
+    `path` leads to it in the file."""
 
     about: str
     enterprise: str
@@ -41,13 +47,16 @@ class Override:
     until_ns: int
     table: OverrideTable
     path: At = ()
+    plant: SuppressionTable | None = None
 
     def signed_by(self, key: bytes) -> str:
         """The signature that it must have."""
-        body = {
+        body: dict[str, Any] = {
             "about": self.about, "al1": self.al1, "al2": self.al2, "until": self.until_ns,
             "reason": self.table.reason, "persons": self.table.persons,
         }  # fmt: skip
+        if self.plant is not None:
+            body |= self.plant.model_dump(include={"when", "names", "alarms"})
         return hmac.new(key, canonical(body), hashlib.sha256).hexdigest()
 
     def is_signed(self, key: bytes) -> bool:
@@ -89,7 +98,8 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def written(config: Config, devices: Sequence[DeviceTable]) -> Iterator[Override]:
-    """Every override of points, then of zones; `devices` with their templates filled in."""
+    """Every override of points, of zones, then beside suppressions; `devices` with their templates
+    filled in."""
     zone = config.park.tz
     for number, device in enumerate(devices):
         for index, point in enumerate(device.points):
@@ -105,6 +115,17 @@ def written(config: Config, devices: Sequence[DeviceTable]) -> Iterator[Override
                 f"{table.enterprise}/{name}", table.enterprise, None, None,
                 until_ns(table.alone.until, zone), table.alone, ("zone", name, "alone"),
             )  # fmt: skip
+    for number, plant in enumerate(config.suppression):
+        if plant.override is not None:
+            yield beside(plant, plant.override, zone, ("suppression", number, "override"))
+
+
+def beside(plant: SuppressionTable, table: OverrideTable, zone: str, path: At = ()) -> Override:
+    """The override of a suppression; it is about `suppression.NAME`."""
+    return Override(
+        f"suppression.{plant.name}", plant.alarms[0].partition("/")[0], None, None,
+        until_ns(table.until, zone), table, path, plant,
+    )  # fmt: skip
 
 
 def strangers(override: Override, config: Config) -> tuple[str, ...]:
@@ -172,10 +193,13 @@ def _all(config: Config | None) -> list[Override]:
 
 
 def _guards(site: Site, about: str) -> dict[str, Any] | None:
-    """What an override changes: the set points of a point, or until when a lone level 2 of a zone
-    stays orange; None for what is not there."""
+    """What an override changes: the set points of a point, until when a lone level 2 of a zone
+    stays orange, what a suppression hides; None for what is not there."""
     if about in site.zones:
         return {"alone_until": site.zones[about].alone_until}
+    for plant in site.suppressions:
+        if about == f"suppression.{plant.name}":
+            return {"alarms": list(plant.alarms), "until": plant.until}
     index = next((point.index for point in site.points if point.id == about), None)
     if index is None:
         return None

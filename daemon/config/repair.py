@@ -22,6 +22,7 @@ _ELEMENTS: dict[str, tuple[str, ...]] = {
     "device": ("id", "enterprise", "template"),
     "points": ("tag", "zone"),
     "rule": ("point", "group", "limit", "grade"),
+    "suppression": ("name", "when", "alarms", "reason"),
 }
 
 
@@ -61,6 +62,7 @@ def _harmless(key: str, numbers: Iterator[int]) -> Any:
         "zone": fresh, "id": fresh, "template": fresh, "extends": "modbus-tcp-panel",
         "point": fresh, "group": "high", "limit": 2, "grade": "blue", "within": "30m",
         **ended, "override": ended, "alone": ended,
+        "when": "?", "alarms": [fresh],
         "average": "stel", "command": fresh, "feedback": fresh, "older": "24h", "expression": "?",
     }.get(key)  # fmt: skip
 

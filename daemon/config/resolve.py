@@ -54,10 +54,17 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The first tier by grade, and how often it is repeated in ns (0: never)."""
+    """The first tier by grade, how often it is repeated in ns (0: never), and the later tiers."""
 
     first: Mapping[str, tuple[str, ...]]
     repeat_ns: Mapping[str, int]
+    later: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+
+    def tier(self, grade: str, number: int) -> tuple[int, tuple[str, ...]]:
+        """The number and persons of a tier, 0 the first; of the last one where it has no more."""
+        tiers = (self.first.get(grade, ()), *self.later.get(grade, ()))
+        number = min(number, len(tiers) - 1)
+        return number, tiers[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ class Resolved:
     tz: str
     anchors: tuple[Path, ...]
     journal_key: bytes = field(repr=False)
+    journal_old_keys: tuple[bytes, ...] = field(repr=False, default=())
+    journal_daily: tuple[Path, ...] = ()
+    journal_records_max: int = 2_000_000
 
 
 class _Secrets:
@@ -147,6 +157,11 @@ def resolve(
         tz=config.park.tz,
         anchors=tuple(base / name for name in config.journal.anchors),
         journal_key=resolve_secret(key, base, env).encode() if key else b"",
+        journal_old_keys=tuple(
+            text.encode() for text in map(secrets.text, config.journal.old_keys) if text
+        ),
+        journal_daily=tuple(base / name for name in config.journal.daily),
+        journal_records_max=config.journal.records_max,
     )  # fmt: skip
 
 
@@ -245,12 +260,13 @@ def _key(config: Config, owner: str, secrets: _Secrets) -> bytes:
 
 
 def _chain(chain: ChainTable) -> Chain:
-    first: dict[str, tuple[str, ...]] = {}
-    for grade in ("red", "orange", "yellow", "blue"):
-        tiers = getattr(chain, grade)
-        if tiers:
-            tier = tiers[0]
-            first[grade] = tuple(tier.call if isinstance(tier, After) else tier)
+    tiers = {
+        grade: [tuple(tier.call if isinstance(tier, After) else tier) for tier in written]
+        for grade in ("red", "orange", "yellow", "blue")
+        if (written := getattr(chain, grade))
+    }
+    first = {grade: of_grade[0] for grade, of_grade in tiers.items()}
+    later = {grade: tuple(of_grade[1:]) for grade, of_grade in tiers.items()}
     repeat = dict(REPEAT_NS)
     repeat.update({str(grade): duration_ns(text) for grade, text in chain.repeat.items()})
-    return Chain(first, repeat)
+    return Chain(first, repeat, later)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
 from parkwatch.daemon.config.equipment import GAS_ROLES, Unit, kind_of, profile_of, units
 from parkwatch.daemon.config.model import Config, DeviceTable
 from parkwatch.daemon.config.resolve_points import gas_limits, lawful, point_of, row_of
 from parkwatch.daemon.config.resolve_rules import Ground, limit_of
+from parkwatch.daemon.config.suppressions import suppressions
+from parkwatch.rules.essential import guarded_by, is_essential
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.measures import neighbours
 from parkwatch.rules.site import Device, Limit, Point, Site, Zone
@@ -47,8 +50,15 @@ def make_site(
     limits += [limit_of(rule, ground) for rule in config.rule]
     if config.park.neighbours:
         limits += _neighbours(points, limits, devices)
+    limits = [
+        replace(each, essential=is_essential(each, guarded_by(each, points))) for each in limits
+    ]
     enterprises = {enterprise_id: e.name for enterprise_id, e in config.enterprise.items()}
-    site = Site(points, zones, devices, limits, enterprises, config.park.name)
+    site = Site(
+        points, zones, devices, limits, enterprises, config.park.name,
+        list(suppressions(config.suppression, ground, limits, overrides)),
+        config.park.red_reset == "two",
+    )  # fmt: skip
     return site, {point.id: point.index for point in points}
 
 

@@ -59,6 +59,8 @@ class History:
         self._store: Store | None = None
         self._tries = 0
         self._error = ""
+        self._losing = False
+        self._paused_at = self._paused_lost = 0
         self.stored = self.lost = 0
         """Readings handed to the store, and given up, since this start."""
 
@@ -70,7 +72,32 @@ class History:
 
     def append(self, batch: Batch) -> asyncio.Future[None]:
         """Done when the batch is durable in the spool, or was counted as lost."""
-        return self._spool.append(batch)
+        if not self.paused:
+            return self._spool.append(batch)
+        self._paused_lost += len(batch)
+        self.lost += len(batch)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    @property
+    def paused(self) -> bool:
+        """Whether readings are only counted: the disk is left to the journal."""
+        return bool(self._paused_at)
+
+    def pause(self, now: int) -> None:
+        """Write nothing from here on (engine time, ns); what comes is counted and told."""
+        self._paused_at, self._paused_lost = now, 0
+        text = "磁盘空间不足,历史停止 history stopped: the disk is short of space"
+        self._tell("system/history:gap", active=True, text=text)
+
+    def resume(self) -> tuple[int, int]:
+        """Go on; since when it was paused, and how many readings were not kept."""
+        since, lost = self._paused_at, self._paused_lost
+        self._paused_at = 0
+        text = f"历史恢复 history goes on; {lost} 条读数未存 readings not kept"
+        self._tell("system/history:gap", active=False, text=text)
+        return since, lost
 
     def state(self) -> dict[str, Any]:
         """For the health page: what waits, what was kept, the last error of the store."""
@@ -115,6 +142,9 @@ class History:
 
     def _drain(self) -> int:
         """Hand on the oldest rows; how many."""
+        if self.paused:
+            self._stopping.wait(DRAIN_S)
+            return 0
         if self._store is None:
             self._store = open_store(self._config, self._data)
         if not self._spool.wait(0.0 if self._stopping.is_set() else DRAIN_S):
@@ -153,8 +183,14 @@ class History:
 
     def _on_lost(self, rows: int, why: str) -> None:
         self.lost += rows
-        text = f"{why}: {rows} 条读数未存 readings not kept" if rows else "缓冲区恢复 works again"
-        self._tell("system/history:gap", active=bool(rows), text=text)
+        if rows and self._losing:
+            return  # Told at the first and at the end: a record a batch would fill the journal.
+        self._losing = bool(rows)
+        text = f"{why}: {rows} 条读数未存 readings not kept"
+        if not rows:
+            text = f"缓冲区恢复 works again; {self.lost} 条读数未存 readings not kept"
+        if not self.paused:
+            self._tell("system/history:gap", active=bool(rows), text=text)
 
     def _tell(self, alarm: str, *, active: bool, text: str) -> None:
         def tell() -> None:

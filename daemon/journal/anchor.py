@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from parkwatch.daemon.store.switch import drop, put, sync_folder
+
 EVERY_S = 10.0
 SLOW_S = 2.0
 CLOSE_S = 5.0
@@ -46,6 +48,19 @@ def read(path: Path) -> Anchor | None:
         anchor = _parse(line)
         if anchor is not None:
             return anchor  # A line torn by a crash stands between two whole ones.
+    return None
+
+
+def oldest(path: Path) -> Anchor | None:
+    """The first whole line of an anchor file; None and OSError as `read`."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                anchor = _parse(line.rstrip(b"\n"))
+                if anchor is not None:
+                    return anchor
+    except FileNotFoundError:
+        return None
     return None
 
 
@@ -95,15 +110,17 @@ def append(path: Path, anchor: Anchor) -> None:
     finally:
         os.close(descriptor)
     if new:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def renew(path: Path, anchor: Anchor) -> None:
+    """The file begins anew with its last line and one more, whole or not at all. Raises OSError."""
+    kept = [each for each in (read(path), anchor) if each is not None]
+    fresh = path.with_name(f"{path.name}.next")
+    drop(fresh)
+    for each in kept:
+        append(fresh, each)
+    put(fresh, path)
 
 
 class Anchors:

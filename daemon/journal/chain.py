@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from parkwatch.daemon.store.text import whole
 
 GENESIS = bytes(32)
+VERSION = 1
+"""Of the canonical form and the formula; every `start` names it as `schema`."""
 _TAG = b"parkwatch/1"
+_HEAD = struct.Struct(">11s32sQqH").pack
+_LENGTH = struct.Struct(">I").pack
+_BLOCK = 64
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def canonical(body: Mapping[str, Any]) -> bytes:
@@ -23,15 +31,13 @@ def canonical(body: Mapping[str, Any]) -> bytes:
     '{"a":"红","b":1}'
     """
     try:
-        return _dump(body).encode()
+        return _FORM.encode(body).encode()
     except UnicodeEncodeError:
-        return _dump(_whole(body)).encode()
+        return _FORM.encode(_whole(body)).encode()
 
 
-def _dump(body: Any) -> str:
-    return json.dumps(
-        body, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
+_FORM = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+"""`json.dumps` with these arguments, without making its encoder for each record."""
 
 
 def _whole(value: Any) -> Any:
@@ -45,24 +51,38 @@ def _whole(value: Any) -> Any:
     return value
 
 
+Sealer = Callable[[bytes, int, int, bytes | bytearray, bytes], bytes]
+
+
+def sealer(key: bytes = b"") -> Sealer:
+    """The function that seals: prev, seq, time, kind in UTF-8 and body give the record's hash.
+
+    SHA-256, or HMAC-SHA-256 where there is a key. A copied state and four updates are the quickest
+    way that hashlib has; the formula stands here once, for who writes and for who verifies.
+    """
+    block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    inner = sha256(block.translate(_INNER) if key else b"")
+    outer = sha256(block.translate(_OUTER))
+
+    def plain(prev: bytes, seq: int, time: int, kind: bytes | bytearray, body: bytes) -> bytes:
+        digest = inner.copy()
+        digest.update(_HEAD(_TAG, prev, seq, time, len(kind)))
+        digest.update(kind)
+        digest.update(_LENGTH(len(body)))
+        digest.update(body)
+        return digest.digest()
+
+    def keyed(prev: bytes, seq: int, time: int, kind: bytes | bytearray, body: bytes) -> bytes:
+        mac = outer.copy()
+        mac.update(plain(prev, seq, time, kind, body))
+        return mac.digest()
+
+    return keyed if key else plain
+
+
 def seal(prev: bytes, seq: int, time: int, kind: str, body: bytes, key: bytes = b"") -> bytes:
-    """The record's hash: SHA-256, or HMAC-SHA-256 where a key is configured."""
-    name = kind.encode()
-    message = b"".join(
-        (
-            _TAG,
-            prev,
-            seq.to_bytes(8),
-            time.to_bytes(8, signed=True),
-            len(name).to_bytes(2),
-            name,
-            len(body).to_bytes(4),
-            body,
-        )
-    )
-    if key:
-        return hmac.new(key, message, hashlib.sha256).digest()
-    return hashlib.sha256(message).digest()
+    """One record's hash; see `sealer`. struct.error for a number that has no place in the form."""
+    return sealer(key)(prev, seq, time, kind.encode(), body)
 
 
 def key_id(key: bytes) -> str:

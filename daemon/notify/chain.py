@@ -7,26 +7,38 @@ still ends the repeats.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from parkwatch.daemon.config.resolve import Chain, Channel, Person
 from parkwatch.daemon.notify.text import Writer
+from parkwatch.daemon.notify.told import Told
 from parkwatch.daemon.outbox.messages import Message
 from parkwatch.daemon.outbox.timers import Timer
 from parkwatch.daemon.pipeline.turn import Plan
+from parkwatch.rules.disposition import Overdue
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import AlarmView, Transition
 
 ANNOUNCED = {
     "raise": "raise",
     "reraise": "raise",
-    "unsuppress": "raise",
     "rise": "rise",
     "realarm": "realarm",
 }
 """Event to message kind: these call people, and call again until somebody took it."""
 ENDED = {"return": "return", "reset": "reset"}
+UNCOVERED = {
+    "unsuppress": "raise",
+    "expire": "unshelved",
+    "unshelve": "unshelved",
+    "return_to_service": "unshelved",
+}
+"""What ends a mask. Who takes one away by hand sees the alarm: it is told only where nobody was."""
+FOLLOWED = frozenset({"rise", "level", "vote"})
+"""Why a mask ended, where a message of its own follows."""
+PROMISED = 1
+"""`repeat` in the key of an `overdue` message of a promise; 0 of a disposition."""
 WITH_WHY = frozenset({"raise", "rise", "realarm"})
 SHORT = frozenset({"sms", "aliyun", "tencent", "modem", "webhook"})
 """Kinds of channels that carry one short message; the others have room for the reason."""
@@ -42,6 +54,52 @@ class Directory:
     chains: Mapping[str, Chain]
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a message is about."""
+
+    alarm: str
+    occurrence: int
+    version: int
+    kind: str
+    grade: str
+    drill: bool = False
+
+    def message(
+        self, text: str, title: str, way: tuple[str, str], tier: int, repeat: int, now: int
+    ) -> Message:
+        """To one (person, channel)."""
+        person, channel = way
+        parts = (
+            self.alarm,
+            self.occurrence,
+            self.version,
+            self.kind,
+            tier,
+            repeat,
+            channel,
+            person,
+        )
+        return Message(
+            key="|".join(map(str, parts)),
+            alarm=self.alarm,
+            occurrence=self.occurrence,
+            version=self.version,
+            kind=self.kind,
+            tier=tier,
+            repeat=repeat,
+            channel=channel,
+            person=person,
+            target=person,
+            title=title,
+            text=text,
+            grade=str(self.grade),
+            drill=self.drill,
+            created=now,
+            due=now,
+        )
+
+
 class ChainPolicy:
     """The policy of a configuration."""
 
@@ -51,6 +109,7 @@ class ChainPolicy:
         self._zone_of = {point.id: point.zone for point in site.points}
         names = {person.id: person.name for person in directory.people.values()}
         self._writer = Writer(site, tz, names)
+        self.told = Told()
 
     @property
     def channels(self) -> Mapping[str, Channel]:
@@ -70,10 +129,13 @@ class ChainPolicy:
             kind = self._kind(t)
             if not kind:
                 continue
-            messages += self._messages(t, kind, 0, now)
+            to = self._known_to(t) if kind == "closed" else self._ways_of(self._called(t), t.grade)
+            made = self._messages(t, kind, 0, to, now)
+            self.told.note(made)
+            messages += made
             interval = self._repeat_ns(t)
             if t.after in UNACKNOWLEDGED and interval:
-                body = {"alarm": t.alarm, "repeat": 1, "transition": t.body()}
+                body = {"alarm": t.alarm, "repeat": 1, "kind": kind, "transition": t.body()}
                 timers[key] = Timer(key, now + interval, body)
         return Plan(messages, list(timers.values()), cancel)
 
@@ -87,7 +149,23 @@ class ChainPolicy:
         if view.mask:
             return Plan(timers=[next_timer])
         next_timer = replace(next_timer, body={**timer.body, "repeat": repeat + 1})
-        return Plan(list(self._messages(t, self._kind(t), repeat, now)), [next_timer])
+        to = self._ways_of(self._called(t), t.grade)
+        messages = self._messages(t, str(timer.body.get("kind", "raise")), repeat, to, now)
+        self.told.note(messages)
+        return Plan(messages, [next_timer])
+
+    def overdue(self, event: Overdue, now: int) -> Plan:
+        """The next tier learns of a missing disposition; who promised is reminded of it."""
+        promised = self._directory.people.get(event.promised)
+        number, tier = self._chain(event.alarm).tier(str(event.grade), 0 if event.promised else 1)
+        persons = [promised] if promised is not None else self._persons(event.alarm, tier)
+        about = _About(event.alarm, event.occurrence, event.version, "overdue", event.grade)
+        text, title = self._writer.overdue(event), self._writer.overdue_title(event)
+        repeat = PROMISED if event.promised else 0
+        to = self._ways_of(persons, event.grade)
+        messages = [about.message(text, title, way, number, repeat, now) for way in to]
+        self.told.note(messages)
+        return Plan(messages)
 
     def instead(self, message: Message, now: int) -> Message | None:
         """The same message over the person's next channel, None where there is none."""
@@ -111,52 +189,69 @@ class ChainPolicy:
         """The message kind of a transition, empty where nobody is told."""
         if t.mask:
             return ""
-        if t.event == "unsuppress" and t.after != "unack_active":
-            return ""
         if t.event == "raise" and t.alarm.endswith(":late"):
             return "late"
+        if t.event == "close":
+            return "" if t.before == "normal" else "closed"
+        if t.event in UNCOVERED:
+            return UNCOVERED[t.event] if self._news(t) else ""
         return ANNOUNCED.get(t.event) or ENDED.get(t.event, "")
 
-    def _messages(self, t: Transition, kind: str, repeat: int, now: int) -> Iterator[Message]:
+    def _news(self, t: Transition) -> bool:
+        """Whether what comes out from under a mask has to be told by itself."""
+        if t.cause.get("why") in FOLLOWED:
+            return False
+        if t.event == "expire":
+            return t.after in UNACKNOWLEDGED
+        by_hand = t.event != "unsuppress" and self.told.persons(t.alarm, t.occurrence)
+        return t.after == "unack_active" and not by_hand
+
+    def _messages(
+        self, t: Transition, kind: str, repeat: int, to: Iterable[tuple[str, str]], now: int
+    ) -> list[Message]:
+        """To each (person, channel) of `to`."""
         text, title = self._writer.compose(t, repeat=repeat), self._writer.title(t)
         reason = self._writer.why(t) if kind in WITH_WHY else ""
-        for person in self._called(t):
-            ways = self._ways(person)
-            # Red goes out on all of a person's channels together, the others on one after another.
-            for channel in ways if t.grade == "red" else ways[:1]:
-                parts = (t.alarm, t.occurrence, t.version, kind, 0, repeat, channel, person.id)
-                yield Message(
-                    key="|".join(map(str, parts)),
-                    alarm=t.alarm,
-                    occurrence=t.occurrence,
-                    version=t.version,
-                    kind=kind,
-                    tier=0,
-                    repeat=repeat,
-                    channel=channel,
-                    person=person.id,
-                    target=person.id,
-                    title=title,
-                    text=f"{text}\n{reason}" if reason and self._roomy(channel) else text,
-                    grade=str(t.grade),
-                    drill=t.origin.startswith("drill"),
-                    created=now,
-                    due=now,
-                )
+        drill = t.origin.startswith("drill")
+        about = _About(t.alarm, t.occurrence, t.version, kind, t.grade, drill)
+        full = f"{text}\n{reason}" if reason else text
+        return [
+            about.message(full if self._roomy(way[1]) else text, title, way, 0, repeat, now)
+            for way in to
+        ]
 
     def _roomy(self, channel: str) -> bool:
         """Whether a channel carries more than one short message."""
         return self._directory.channels[channel].kind not in SHORT
 
     def _called(self, t: Transition) -> list[Person]:
-        """Persons of the first tier, each once; of the park or of the owner only."""
-        owner = t.alarm.partition("/")[0]
-        tier = self._chain(t.alarm).first.get(str(t.grade), ())
+        """Persons of the first tier, each once."""
+        return self._persons(t.alarm, self._chain(t.alarm).first.get(str(t.grade), ()))
+
+    def _persons(self, alarm: str, tier: Iterable[str]) -> list[Person]:
+        """Each once; of the park or of the owner only."""
+        owner = alarm.partition("/")[0]
         found = {person.id: person for who in tier for person in self._named(who)}
         ours = [person for person in found.values() if person.enterprise in ("", owner)]
         if owner == "system" and not ours:
             return list(found.values())  # No park staff: better a tenant than nobody.
         return ours
+
+    def _known_to(self, t: Transition) -> list[tuple[str, str]]:
+        """Everybody who was told of the occurrence, over what told them; of nobody, the chain."""
+        known = self.told.persons(t.alarm, t.occurrence)
+        channels = self._directory.channels
+        return [(p, c) for p, c in known if c in channels] or self._ways_of(
+            self._called(t), t.grade
+        )
+
+    def _ways_of(self, persons: Iterable[Person], grade: str) -> list[tuple[str, str]]:
+        """Red goes out on all of a person's channels together, the others on one after another."""
+        found = []
+        for person in persons:
+            ways = self._ways(person)
+            found += [(person.id, way) for way in (ways if grade == "red" else ways[:1])]
+        return found
 
     def _named(self, who: str) -> Iterable[Person]:
         kind, _, name = who.rpartition(":")

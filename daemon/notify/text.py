@@ -7,7 +7,7 @@ link never do. What is still longer is sent in two parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from parkwatch.daemon.notify import words
 from parkwatch.rules.alarms import why as reasons
+from parkwatch.rules.disposition import Overdue
 from parkwatch.rules.gas import GASES
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS, Point, Site
@@ -22,8 +23,11 @@ from parkwatch.rules.transition import Transition
 
 UNITS_MAX = 70
 PLACE_MAX = 8
+NEXT_MAX = 12
+ZONES_MAX = 5
 OXYGEN_NORMAL = 20.9
 _EVACUATED = ("gas", "vote")
+_GONE = {"latched_unack": words.VERIFY, "rtn_unack": words.STILL_UNACKNOWLEDGED}
 _TIMED = ("gas", "vote", "high", "low", "rate", "state")
 
 
@@ -51,24 +55,45 @@ class Writer:
     names: Mapping[str, str] = field(default_factory=dict)
     lang: str = "zh"
 
-    def compose(self, t: Transition, *, repeat: int = 0, link: str = "") -> str:
-        """The message of a transition; `repeat` counts the calls before this one."""
+    def compose(
+        self, t: Transition, *, repeat: int = 0, link: str = "", unrecorded: bool = False
+    ) -> str:
+        """The message of a transition; `repeat` counts the calls before this one; `unrecorded`:
+        the journal does not hold it."""
         drill = t.origin.startswith("drill")
-        signature = f"[{self.site.name}]" if self.lang == "en" else f"【{self.site.name}】"
-        grade = _headline(t).get(self.lang)
-        head = f"{words.DRILL.get(self.lang) if drill else ''}{signature}"
-        head += f" {grade}" if self.lang == "en" else grade
-        clock = datetime.fromtimestamp(t.received / SECOND_NS, UTC).astimezone(ZoneInfo(self.tz))
+        head = self._head(_headline(t), words.DRILL.get(self.lang) if drill else "")
         said = self._said(t)
-        tail = [f"{clock:%H:%M}", *self._action(t, said.group, drill=drill)]
+        tail = [self._clock(t.received), *self._action(t, said.group, drill=drill)]
         if repeat:
             tail.append(self._say(words.TIMES, n=repeat + 1))
-        text = ""
-        for place, tag in _shorter(said):
-            text = " ".join(word for word in (head, place, tag, said.what, *tail, link) if word)
-            if units(text) <= UNITS_MAX:
-                break
-        return text
+        if unrecorded:
+            tail.append(words.UNRECORDED.get(self.lang))
+        return _fitted(head, said, [*tail, link])
+
+    def overdue(self, event: Overdue, *, link: str = "") -> str:
+        """What is missing of an alarm of some time ago: its disposition, or what was promised."""
+        head = self._head(words.OVERDUE)
+        grade = words.GRADES[event.grade].get(self.lang)
+        tail = [self._clock(event.raised), words.UNDISPOSED.get(self.lang)]
+        if event.promised:
+            who = self._who(event.promised)
+            next_ = event.next[:NEXT_MAX]
+            tail[1] = self._say(
+                words.PROMISED if next_ else words.PROMISED_BACK, who=who, next=next_
+            )
+        return _fitted(f"{head} {grade}", self._about(event.alarm), [*tail, link])
+
+    def overdue_title(self, event: Overdue) -> str:
+        """The headline of its card."""
+        return f"{words.SHAPES[event.grade]} {words.OVERDUE.get(self.lang)}"
+
+    def _head(self, headline: words.Word, drill: str = "") -> str:
+        signature = f"[{self.site.name}] " if self.lang == "en" else f"【{self.site.name}】"
+        return f"{drill}{signature}{headline.get(self.lang)}"
+
+    def _clock(self, at: int) -> str:
+        clock = datetime.fromtimestamp(at / SECOND_NS, UTC).astimezone(ZoneInfo(self.tz))
+        return f"{clock:%H:%M}"
 
     def title(self, t: Transition) -> str:
         """The headline of a card: shape and grade word, never a colour alone."""
@@ -93,7 +118,27 @@ class Writer:
             what = self._of_point(point, group, t)
             danger = "gas" if point.gas and group in ("gas", "low", "high") else group
             return _Said(self._zone(point.zone), point.tag, what, danger)
-        return self._of_owner(owner, group, t)
+        return self._of_owner(owner, group, t.cause)
+
+    def _about(self, alarm: str) -> _Said:
+        """An alarm without its value: what it reads by now is nobody's question."""
+        owner, _, group = alarm.rpartition(":")
+        if owner.startswith("system/"):
+            return self._of_system(owner.removeprefix("system/"), group)
+        kind, _, name = group.partition("-")
+        if kind in ("vote", "blind") and name.upper() in GASES:
+            blind = f" {words.BLINDNESS.get(self.lang)}" if kind == "blind" else ""
+            return _Said(self._zone(owner), "", f"{self._gas(name.upper())}{blind}", kind)
+        point = next((p for p in self.site.points if p.id == owner), None)
+        if point is None:
+            return self._of_owner(owner, group, {})
+        what = self._gas(point.gas) if point.gas in GASES and group in words.OF_GAS else ""
+        if group == "fault":
+            what = words.FAULT.get(self.lang)
+        return _Said(self._zone(point.zone), point.tag, what or self._group(group), group)
+
+    def _gas(self, key: str) -> str:
+        return GASES[key].en if self.lang == "en" else GASES[key].zh
 
     def _of_point(self, point: Point, group: str, t: Transition) -> str:
         if group == "fault":
@@ -145,15 +190,23 @@ class Writer:
         left, total = cause.get("healthy", words.NO_VALUE), cause.get("heads", words.NO_VALUE)
         return self._say(words.BLIND, gas=name, left=left, total=total)
 
-    def _of_owner(self, owner: str, group: str, t: Transition) -> _Said:
+    def _of_owner(self, owner: str, group: str, cause: Mapping[str, Any]) -> _Said:
         """Alarms of a device, a gateway or a zone."""
         if owner in self.site.zones:
             return _Said(self._zone(owner), "", self._group(group), group)
         enterprise, _, name = owner.partition("/")
         what = self._group(group)
-        if group == "link" and t.cause.get("points"):
-            what += " " + self._say(words.LOST_POINTS, n=t.cause["points"])
+        if group == "link" and cause.get("points"):
+            what += " " + self._say(words.LOST_POINTS, n=cause["points"])
+            what += self._unseen(cause.get("zones", ()))
         return _Said((self.site.enterprises.get(enterprise, enterprise),), name, what, group)
+
+    def _unseen(self, zones: Sequence[str]) -> str:
+        """The zones that a link no longer shows, by name; of many the first, and how many."""
+        names = [self.site.zones[zone].name for zone in zones if zone in self.site.zones]
+        comma = ", " if self.lang == "en" else "、"
+        more = self._say(words.MORE_ZONES, n=len(names)) if len(names) > ZONES_MAX else ""
+        return f" {comma.join(names[:ZONES_MAX])}{more}" if names else ""
 
     def _of_system(self, subject: str, group: str) -> _Said:
         part, _, name = subject.partition(".")
@@ -174,14 +227,23 @@ class Writer:
             if t.after != "normal":
                 yield word.get(self.lang)
         elif t.event == "reset":
-            person = str(t.cause.get("person", ""))
-            yield self._say(words.RESET_BY, who=self.names.get(person, person))
+            who = self._who(t.cause.get("person"), t.cause.get("second"))
+            yield self._say(words.RESET_BY, who=who)
             if t.cause.get("why"):
                 yield self._say(words.WHY, why=t.cause["why"])
+        elif t.event == "close":
+            yield self._say(words.CLOSED_BY, who=self._who(*t.cause.get("persons", ())))
+            if t.cause.get("reason"):
+                yield self._say(words.WHY, why=t.cause["reason"])
         else:
-            yield _duty(t.grade, group).get(self.lang)
+            yield _duty(t, group).get(self.lang)
             if t.event in words.MARKS:
                 yield words.MARKS[t.event].get(self.lang)
+
+    def _who(self, *persons: object) -> str:
+        """Names, both of a two-person action."""
+        named = [self.names.get(str(person), str(person)) for person in persons if person]
+        return (" & " if self.lang == "en" else "、").join(named)
 
     def _lasted(self, t: Transition) -> str:
         """Since the raise: an occurrence is its engine time, or right behind an earlier one."""
@@ -216,10 +278,23 @@ class Writer:
 def _headline(t: Transition) -> words.Word:
     if t.event == "return":
         return words.RETURNED
-    return words.ENDED if t.event == "reset" else words.GRADES[t.grade]
+    return words.ENDED if t.event in ("reset", "close") else words.GRADES[t.grade]
 
 
-def _duty(grade: Grade, group: str) -> words.Word:
+def _fitted(head: str, said: _Said, tail: Sequence[str]) -> str:
+    """The longest form that fits one short message, else the shortest there is."""
+    text = ""
+    for place, tag in _shorter(said):
+        text = " ".join(word for word in (head, place, tag, said.what, *tail) if word)
+        if units(text) <= UNITS_MAX:
+            break
+    return text
+
+
+def _duty(t: Transition, group: str) -> words.Word:
+    grade = t.grade
+    if t.after in _GONE:
+        return _GONE[t.after]
     if grade is Grade.RED:
         return words.EVACUATE if group in _EVACUATED else words.ACT_NOW
     if group in _TIMED:

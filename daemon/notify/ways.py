@@ -28,11 +28,13 @@ _TYPES = {"red": "failure", "orange": "warning", "yellow": "warning", "blue": "i
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`ok`: accepted by the service; `final`: trying again cannot help."""
+    """`ok`: accepted by the service; `final`: trying again cannot help; `unsure`: it may have gone
+    out, nobody knows."""
 
     ok: bool
     text: str
     final: bool = False
+    unsure: bool = False
 
 
 def send(channel: Channel, message: Message, to: str) -> Result:
@@ -92,7 +94,9 @@ def _webhook(url: str, message: Message, to: str) -> Result:
         final = 400 <= error.code < 500 and error.code not in RETRIED
         return Result(ok=False, text=f"HTTP {error.code}", final=final)
     except (OSError, HTTPException, ValueError) as error:
-        return Result(ok=False, text=f"无应答 no answer: {error}")
+        # A refused connection comes as URLError; whatever else broke may have broken afterwards.
+        unsure = not isinstance(error, urllib.error.URLError)
+        return Result(ok=False, text=f"无应答 no answer: {error}", unsure=unsure)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from parkwatch.rules import system_alarms
 from parkwatch.rules.grade import Grade
 
 
@@ -26,6 +27,7 @@ GRADES = {
     Grade.BLUE: Word("蓝警", "BLUE"),
 }
 SHAPES = {Grade.RED: "◆", Grade.ORANGE: "▲", Grade.YELLOW: "■", Grade.BLUE: "●"}
+OVERDUE = Word("逾期", "OVERDUE")
 RETURNED, ENDED = Word("恢复", "CLEAR"), Word("解除", "CLOSED")
 DRILL = Word("【演练】", "[DRILL]")
 NO_VALUE = "--"
@@ -43,16 +45,27 @@ STILL_UNACKNOWLEDGED = Word("请确认", "acknowledge")
 TIMES = Word("第{n}次", "call {n}")
 LASTED = Word("历时{n}", "after {n}")
 RESET_BY = Word("{who}复位", "reset by {who}")
+CLOSED_BY = Word("因配置变更结束 {who}", "ended by a change of configuration, {who}")
 WHY = Word("原因:{why}", "cause: {why}")
 MARKS = {
     "rise": Word("加重", "worse"),
     "reraise": Word("再次报警", "again"),
     "realarm": Word("仍未消除", "still active"),
+    "expire": Word("屏蔽到期", "mask ended"),
+    "unshelve": Word("已解除搁置", "unshelved"),
+    "return_to_service": Word("已恢复投用", "back in service"),
 }
+
+UNDISPOSED = Word("未处置 请填原因和措施", "no disposition: give cause and measure")
+PROMISED = Word("{who}承诺:{next} 请回报", "{who} promised: {next}, report back")
+PROMISED_BACK = Word("{who}承诺此时回报", "{who} promised to report by now")
+UNRECORDED = Word("未记录", "not recorded")
+BLINDNESS = Word("失去监视", "blind")
 
 TOGETHER = Word("{n}只同报", "{n} detectors")
 ALONE = Word("单只无旁证", "1 detector, no witness")
 BLIND = Word("{gas}失去监视 {left}/{total}只可见", "{gas} blind, {left} of {total} seen")
+MORE_ZONES = Word("等{n}区", " and others, {n} zones")
 LOST_POINTS = Word("{n}点状态未知", "{n} points unknown")
 PLATFORM = Word("平台", "platform")
 
@@ -91,25 +104,5 @@ GROUPS = {
 WITHOUT_VALUE = frozenset({"discrepancy", "due", "bypass"})
 OF_GAS = frozenset({"gas", "low", "high"})
 """Groups in which a gas point speaks of its gas."""
-SYSTEM = {
-    "broker:down": Word("消息代理失联", "broker lost"),
-    "journal:unrecorded": Word("日志未记录", "journal not written"),
-    "journal:damaged": Word("日志损坏", "journal damaged"),
-    "journal:rollback": Word("日志被回退", "journal rolled back"),
-    "journal:anchor": Word("日志锚点失败", "journal anchor failed"),
-    "history:down": Word("历史库停止", "history store down"),
-    "history:gap": Word("历史读数缺失", "history gap"),
-    "disk:low": Word("磁盘将满", "disk nearly full"),
-    "channel:failed": Word("通知渠道失败", "message channel failed"),
-    "clock:jump": Word("时钟跳变", "clock jumped"),
-    "clock:skew": Word("时钟偏差", "clock off"),
-    "config:broken": Word("配置有错,沿用旧配置", "configuration broken, last one runs"),
-    "config:differs": Word("配置未应用", "configuration not applied"),
-    "roster:gap": Word("值班空缺", "nobody on duty"),
-    "power:mains": Word("市电中断", "mains lost"),
-    "console:unmanned": Word("控制台无人", "console unmanned"),
-    "loop:lag": Word("评估滞后", "evaluation lags"),
-    "queue:full": Word("队列已满", "queue full"),
-    "watcher:silent": Word("看门狗无声", "watcher silent"),
-}
+SYSTEM = {key: Word(row.zh, row.en) for key, row in system_alarms.ALARMS.items()}
 """Of `system/PART.ID:WHAT` by `PART:WHAT`."""

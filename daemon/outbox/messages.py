@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from parkwatch.daemon.store.text import whole
 
@@ -12,7 +13,7 @@ STATES = ("pending", "sending", "sent", "failed", "superseded", "expired")
 _URGENCY = {"red": 4, "orange": 3, "yellow": 2, "blue": 1}
 _SELECT = (
     "SELECT key, alarm, occurrence, version, kind, tier, repeat, channel, person, target, title,"
-    " text, grade, drill, created, due, state, attempt FROM outbox WHERE "
+    " text, grade, drill, created, due, state, attempt FROM outbox AS o WHERE "
 )
 
 
@@ -39,10 +40,21 @@ class Message:
     state: str = "pending"
     attempt: int = 0
 
+    def body(self) -> dict[str, Any]:
+        """The body of its `message` record."""
+        return {
+            "key": self.key,
+            "alarm": self.alarm,
+            "occurrence": self.occurrence,
+            "text": self.text,
+            "person": self.person,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a try: `state` is the row's new state, `due` when to try again."""
+    """What became of a try: `state` is the row's new state, `due` when to try again. `mark` stays
+    before the row's text from now on, once: an earlier try may have gone out."""
 
     key: str
     attempt: int
@@ -51,6 +63,7 @@ class Delivery:
     provider: str
     at: int
     due: int = 0
+    mark: str = ""
 
 
 def add(db: sqlite3.Connection, messages: Sequence[Message]) -> None:
@@ -71,21 +84,35 @@ def add(db: sqlite3.Connection, messages: Sequence[Message]) -> None:
 def apply(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
     """Move rows to the state of their newest try, in the caller's transaction.
 
-    A row superseded meanwhile waits no more, but what was sent is said to be sent. Raises
-    ValueError for a state that is none.
+    A row superseded meanwhile waits no more, but what was sent is said to be sent; only what waits
+    is superseded, and its urgency passes on to what it gave way to. Raises ValueError for a state
+    that is none.
     """
     for d in deliveries:
         if d.state not in STATES:
             raise ValueError(f"no outbox state: {d.state}")
+    db.executemany(_INHERIT, [(whole(d.key),) for d in deliveries if d.state == "superseded"])
     db.executemany(
-        "UPDATE outbox SET attempt = ?, changed = ?, result = ?, due = ?, state = CASE"
-        " WHEN state = 'superseded' AND ? IN ('pending', 'sending') THEN state ELSE ? END"
-        " WHERE key = ?",
+        "UPDATE outbox SET attempt = ?1, changed = ?2, result = ?3, due = ?4, state = CASE"
+        " WHEN state = 'superseded' AND ?5 IN ('pending', 'sending') THEN state"
+        " WHEN state <> 'pending' AND ?5 = 'superseded' THEN state ELSE ?5 END,"
+        " text = CASE WHEN instr(text, ?6) = 1 THEN text ELSE ?6 || text END WHERE key = ?7",
         [
-            (d.attempt, d.at, whole(d.result), d.due, d.state, d.state, whole(d.key))
+            (d.attempt, d.at, whole(d.result), d.due, d.state, d.mark, whole(d.key))
             for d in deliveries
         ],
     )
+
+
+_NEWER = (
+    "n.state = 'pending' AND n.alarm = o.alarm AND n.person = o.person AND n.channel = o.channel"
+    " AND n.target = o.target AND (n.occurrence, n.version, n.tier, n.repeat, n.created, n.key) >"
+    " (o.occurrence, o.version, o.tier, o.repeat, o.created, o.key)"
+)
+_INHERIT = (
+    "UPDATE outbox AS n SET urgency = max(n.urgency, o.urgency) FROM outbox AS o"  # noqa: S608
+    f" WHERE o.key = ? AND o.state = 'pending' AND {_NEWER}"
+)
 
 
 def supersede(db: sqlite3.Connection, messages: Sequence[Message]) -> None:
@@ -117,6 +144,20 @@ def pending(db: sqlite3.Connection, now: int, limit: int) -> list[Message]:
     return _select(
         db, "state = 'pending' AND due <= ? ORDER BY urgency DESC, created LIMIT ?", now, limit
     )
+
+
+def history(db: sqlite3.Connection, before: int, limit: int) -> list[Message]:
+    """What has waited since before that time beside a newer word to the same person over the same
+    channel about the same alarm, whatever the grades: after an outage only the newest helps."""
+    where = f"EXISTS (SELECT 1 FROM outbox AS n WHERE {_NEWER})"  # noqa: S608 - a constant
+    waiting = "state = 'pending' AND alarm <> '' AND created <= ?"
+    return _select(db, f"{waiting} AND {where} LIMIT ?", before, limit)
+
+
+def known(db: sqlite3.Connection, key: str) -> bool:
+    """Whether a message of this key is there, whatever became of it."""
+    found = db.execute("SELECT 1 FROM outbox WHERE key = ?", (whole(key),)).fetchone()
+    return found is not None
 
 
 def ambiguous(db: sqlite3.Connection) -> list[Message]:

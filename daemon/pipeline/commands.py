@@ -11,6 +11,7 @@ import numpy as np
 
 from parkwatch.daemon.journal.journal import Entry, Record
 from parkwatch.rules.batch import Batch
+from parkwatch.rules.disposition import Dispositions
 from parkwatch.rules.drills import Drills, drill_of
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
@@ -19,6 +20,7 @@ from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import REQUESTED, Command, Outcome, Transition
 
 CHECK, CONFINED, BY_HAND = "check", "confined", "hand"
+DISPOSE = "dispose"
 CHECKERS = frozenset({"technician", "shift-lead", "engineer", "operator", "admin"})
 REMEMBERED_MAX = 10_000
 SILENCE_S = {Grade.RED: 120, Grade.ORANGE: 120, Grade.YELLOW: 600, Grade.BLUE: 600}
@@ -29,9 +31,10 @@ STATUS = {"ALM-404": 404, "ALM-403": 403, "ALM-409": 409}
 class CommandDesk:
     """Applies commands to the engine and remembers their answers by command id."""
 
-    def __init__(self, engine: Engine, drills: Drills) -> None:
+    def __init__(self, engine: Engine, drills: Drills, dispositions: Dispositions) -> None:
         self._engine = engine
         self._drills = drills
+        self._dispositions = dispositions
         self._answers: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def remember(self, records: Sequence[Record]) -> None:
@@ -47,8 +50,11 @@ class CommandDesk:
         first = self._answers.get(command.id)
         if first is not None:
             return first, [], ()
+        disposed: list[dict[str, Any]] = []
         if command.action == CHECK:
             outcome = self._check(command, extra, now)
+        elif command.action == DISPOSE:
+            outcome, disposed = self._dispositions.command(command)
         else:
             deciding = self._drills if drill_of(command.alarm) else self._engine
             outcome = deciding.command(command, now)
@@ -74,7 +80,7 @@ class CommandDesk:
             **{key: value for key, value in extra.items() if value is not None},
             **_signed(command),
         }
-        entries = [Entry("command", body)]
+        entries = [Entry("command", body), *(Entry("disposition", each) for each in disposed)]
         if outcome.ok and command.action == CHECK:
             about = {"point": _point(command), "who": command.person, "why": command.reason}
             entries.append(Entry("bump", {**_reading(extra), **about}))

@@ -35,6 +35,8 @@ class Committer:
 
     After any I/O error but BUSY it commits nothing more (SQLite would go on on a handle whose
     fsync failed): every later `submit` raises the same JournalFault and `failed` is called once.
+    A full disk is none where `release` gives some space back: SQLite has rolled back cleanly then,
+    and the same groups are tried again.
     Codes: JNL-010 the disk refused, JNL-011 it does not answer, JNL-012 closed, JNL-013 our bug.
     """
 
@@ -44,7 +46,9 @@ class Committer:
         journal: Journal,
         anchors: Anchors,
         failed: Callable[[JournalFault], None],
+        release: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._release = release
         self._writer = Writer(db, journal)
         self._journal = journal
         self._anchors = anchors
@@ -62,6 +66,11 @@ class Committer:
     def commits(self) -> int:
         """Transactions that became durable."""
         return self._writer.commits
+
+    @property
+    def fault(self) -> JournalFault | None:
+        """Why nothing is committed any more."""
+        return self._fault
 
     def start(self) -> None:
         """Begin, in the running loop."""
@@ -135,6 +144,9 @@ class Committer:
         try:
             results = self._writer.write([(each.group, each.now) for each in submitted])
         except sqlite3.Error as error:
+            if _full(error) and self._release():
+                self._commit(submitted)
+                return
             self._break("JNL-010", f"日志写入失败 the journal cannot be written: {error}")
             self._refuse(submitted)
         except _UNFIT as error:
@@ -196,6 +208,11 @@ class Committer:
                 each.done.set_result(results[number])
             elif error is not None:
                 each.done.set_exception(error)
+
+
+def _full(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)  # Errors of Python's own layer have none.
+    return code == sqlite3.SQLITE_FULL
 
 
 def _fault(code: str, what: str) -> JournalFault:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from parkwatch.rules.disposition import Disposition
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.quality import BAD, STATUS_MASK, reason_name, status_name
 from parkwatch.rules.site import Site
@@ -78,3 +79,41 @@ def alarm_item(engine: Engine, site: Site, view: AlarmView) -> dict[str, Any]:
             "time": str(int(engine.times[view.point])),
         }
     return item
+
+
+def disposition_item(found: Disposition) -> dict[str, Any]:
+    """What became of an occurrence: state, deadline, texts and persons; `revision` is what a
+    change of it names."""
+    return {
+        "state": str(found.state),
+        "due": str(found.due),
+        "person": found.person,
+        "second": found.second,
+        "cause": found.cause,
+        "measure": found.measure,
+        "evidence": found.evidence,
+        "sha256": found.sha256,
+        "overdue": found.overdue,
+        "revision": found.revision,
+    }
+
+
+def past_item(site: Site, found: Disposition) -> dict[str, Any]:
+    """An occurrence that is over and whose disposition is not."""
+    owner = found.alarm.rpartition(":")[0]
+    point = next((p for p in site.points if p.id == owner), None)
+    zone = point.zone if point is not None else owner if owner in site.zones else ""
+    return {
+        "id": found.alarm,
+        "occurrence": str(found.occurrence),
+        "version": found.version,
+        "state": "normal",
+        "core": "normal",
+        "grade": str(found.grade),
+        "peak": str(found.grade),
+        "zone": zone,
+        "enterprise": owner.partition("/")[0],
+        "tag": point.tag if point is not None else found.alarm.rpartition("/")[2],
+        "raised": str(found.raised),
+        "disposition": disposition_item(found),
+    }

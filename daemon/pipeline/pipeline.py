@@ -17,15 +17,19 @@ from parkwatch.daemon.journal.journal import Entry
 from parkwatch.daemon.pipeline.commit import Committer
 from parkwatch.daemon.pipeline.turn import Asked, Item, Links, Policy, SystemCondition, Turns, Work
 from parkwatch.daemon.pipeline.writer import Group
+from parkwatch.daemon.store.database import JournalFault
 from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.batch import Batch, nothing_to_tell
 from parkwatch.rules.engine import Engine
+from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import Command
 
 QUEUE_MAX = 4_096
 COMMITS_MAX = 64
 TAKE_MAX = 512
 IDLE_S = 1.0
+STALLED_NS = 5 * SECOND_NS
+"""A loop that waits for a second at most and was away so long did not run."""
 
 
 class Spool(Protocol):
@@ -61,6 +65,8 @@ class Pipeline:
         self._failure: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self.beat: Callable[[], None] = nothing_to_tell
+        self.unrecorded: Callable[[Work, Group], None] | None = None
+        """Takes what the journal can hold no more; evaluation goes on then."""
 
     # The drivers' sink ---------------------------------------------------------------------
 
@@ -80,7 +86,10 @@ class Pipeline:
         self._wake.set()
 
     async def ask(self, command: Command, extra: Mapping[str, Any]) -> dict[str, Any]:
-        """A person's command: the answer comes when the journal holds it."""
+        """A person's command: the answer comes when the journal holds it. JournalFault where it
+        cannot: then nothing is changed."""
+        if self._committer.fault is not None:
+            raise self._committer.fault
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         await self._queue.put(Asked(command, extra, answer))
         self._wake.set()
@@ -100,20 +109,27 @@ class Pipeline:
     async def run(self) -> None:
         """Until cancelled; raises what a commit raised (the daemon then ends and starts again)."""
         self._failure = asyncio.get_running_loop().create_future()
+        ended = self._now()
         while True:
             await self._wait()
+            waited_ns = self._now() - ended
             await self._slots.acquire()
             started = time.perf_counter()
-            work = self._turn()
+            work = Work()
+            if waited_ns > STALLED_NS:
+                self.turns.unseen(ended, work)
+            self._turn(work)
             self.counters.evaluate_s += time.perf_counter() - started
             self.counters.turns += 1
             self.counters.last_turn = time.monotonic()
             self.beat()
             self._spawn(self._finish(work, self.turns.group(work)))
+            ended = self._now()
 
     async def drain(self) -> None:
         """At stop: what is in flight is committed, with a last snapshot."""
-        work = self._turn()
+        work = Work()
+        self._turn(work)
         self.turns.snapshot_next()
         await self._slots.acquire()
         self._spawn(self._finish(work, self.turns.group(work)))
@@ -135,8 +151,7 @@ class Pipeline:
             except TimeoutError:
                 return
 
-    def _turn(self) -> Work:
-        work = Work()
+    def _turn(self, work: Work) -> None:
         events, self._events = self._events, []
         for event in events:
             self.turns.take(event, work)
@@ -145,26 +160,39 @@ class Pipeline:
                 self.turns.advance(work)
                 break
             self.turns.take(self._queue.get_nowait(), work)
-        return work
 
     # Committing ----------------------------------------------------------------------------
 
     async def _finish(self, work: Work, group: Group | None) -> None:
         spool = self._spool
         spooled = [spool.append(batch) for batch in work.batches] if spool is not None else []
-        if group is not None:
-            started = time.perf_counter()
-            await self._committer.submit(group, self._now())
-            took = time.perf_counter() - started
-            self.counters.commit_s += took
-            self.counters.commit_worst_s = max(self.counters.commit_worst_s, took)
+        safe = True
+        try:
+            if group is not None:
+                await self._commit(group)
+        except JournalFault as fault:
+            if self.unrecorded is None or group is None:
+                raise
+            self.unrecorded(work, group)
+            # What nothing holds is not acknowledged: the broker hands it over again.
+            safe = not work.transitions
+            for asked, _ in work.answers:
+                if not asked.answer.done():
+                    asked.answer.set_exception(fault)
         for asked, answer in work.answers:
             if not asked.answer.done():
                 asked.answer.set_result(answer)
         for each in spooled:
             await each
-        for batch in work.batches:
+        for batch in work.batches if safe else ():
             batch.ack()
+
+    async def _commit(self, group: Group) -> None:
+        started = time.perf_counter()
+        await self._committer.submit(group, self._now())
+        took = time.perf_counter() - started
+        self.counters.commit_s += took
+        self.counters.commit_worst_s = max(self.counters.commit_worst_s, took)
 
     def _spawn(self, finishing: Awaitable[None]) -> None:
         async def run() -> None:

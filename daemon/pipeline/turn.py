@@ -18,8 +18,10 @@ from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.alarms.shadow import SHADOW
 from parkwatch.rules.batch import DRILL, Batch
+from parkwatch.rules.disposition import Dispositions, Overdue
 from parkwatch.rules.drills import Drills
 from parkwatch.rules.engine import Engine
+from parkwatch.rules.gaps import Gaps, stalled
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import AlarmView, Command, Transition
@@ -44,6 +46,9 @@ class Policy(Protocol):
 
     def fire(self, timer: Timer, now: int, view: AlarmView | None) -> Plan:
         """What a due timer asks for; `view` is its alarm, None once that is normal."""
+
+    def overdue(self, event: Overdue, now: int) -> Plan:
+        """What a disposition or promise that is overdue asks for."""
 
 
 class Links(Protocol):
@@ -75,12 +80,14 @@ class Asked:
 
 @dataclass(slots=True)
 class Work:
-    """What one turn of the loop gathered."""
+    """What one turn of the loop gathered; `entries` hold the records of the first `noted`
+    transitions, in the order in which things happened."""
 
     entries: list[Entry] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     answers: list[tuple[Asked, dict[str, Any]]] = field(default_factory=list)
+    noted: int = 0
 
 
 @dataclass(slots=True)
@@ -112,7 +119,9 @@ class Turns:
         self.counters = Counters()
         self.timers: dict[str, Timer] = {}
         self.drills = Drills(engine.site)
-        self.desk = CommandDesk(engine, self.drills)
+        self.dispositions = Dispositions()
+        self.gaps = Gaps(engine.site)
+        self.desk = CommandDesk(engine, self.drills, self.dispositions)
         self.memory: Callable[[], Mapping[str, bytes]] = dict
         self._policy = policy
         self._links = links
@@ -122,7 +131,8 @@ class Turns:
     def next_due(self) -> int | None:
         """When something is due without an item; None where nothing is."""
         dues = [timer.due for timer in self.timers.values()]
-        dues += [due for each in (self.engine, self.drills) if (due := each.next_due()) is not None]
+        timed = (self.engine, self.drills, self.dispositions)
+        dues += [due for each in timed if (due := each.next_due()) is not None]
         return min(dues, default=None)
 
     def advance(self, work: Work) -> None:
@@ -131,12 +141,23 @@ class Turns:
         work.transitions += self.engine.advance(self._now())
         work.transitions += self.drills.advance(self._now())
 
+    def unseen(self, since: int, work: Work) -> None:
+        """The process did not run since then (stopped, suspended, starved): as after a restart no
+        delay ends in time that nobody sampled, and every channel waits for its first reading."""
+        now, engine = self._now(), self.engine
+        snapshot = engine.snapshot()
+        Engine.__init__(engine, engine.site, now)
+        engine.restore(snapshot, [], now)
+        work.entries.append(Entry("gap", stalled(since, now)))
+
     def snapshot_next(self) -> None:
         """Let the next group carry a snapshot."""
         self._next_snapshot = 0
 
     def take(self, item: Item, work: Work) -> None:
         """Decide what one item means."""
+        if not isinstance(item, Batch):
+            self._note(work)
         match item:
             case Batch():
                 self._count(item)
@@ -181,12 +202,15 @@ class Turns:
     def group(self, work: Work) -> Group | None:
         """The one transaction of this turn, or None where nothing changed."""
         now = self._now()
-        plans = self._plans(work, now)
+        self._note(work)
+        late, overdue = self.dispositions.advance(now)
+        work.entries += [Entry("disposition", body) for body in late]
+        plans = self._plans(work, overdue, now)
         snapshot: Mapping[str, bytes] = {}
         if now >= self._next_snapshot:
             self._next_snapshot = now + SNAPSHOT_NS
             snapshot = self.memory()
-        if not (work.entries or work.transitions or plans or snapshot):
+        if not (work.entries or plans or snapshot):
             return None
         for plan in plans:
             for key in plan.cancel:
@@ -195,22 +219,27 @@ class Turns:
                 self.timers[timer.key] = timer
         messages = tuple(m for plan in plans for m in plan.messages)
         return Group(
-            entries=(
-                *work.entries,
-                *(Entry(_kind(t), t.body()) for t in work.transitions),
-                *(Entry("message", _message_body(m)) for m in messages),
-            ),
+            entries=(*work.entries, *(Entry("message", m.body()) for m in messages)),
             messages=messages,
             timers=tuple(t for plan in plans for t in plan.timers),
             cancel=tuple(k for plan in plans for k in plan.cancel),
             snapshot=snapshot,
         )
 
-    def _plans(self, work: Work, now: int) -> list[Plan]:
+    def _note(self, work: Work) -> None:
+        """The records of new transitions, each with what it means for its disposition."""
+        for t in work.transitions[work.noted :]:
+            work.entries.append(Entry(_kind(t), t.body()))
+            work.entries += [Entry("disposition", body) for body in self.dispositions.react(t)]
+            work.entries += [Entry("gap", body) for body in self.gaps.react(t)]
+        work.noted = len(work.transitions)
+
+    def _plans(self, work: Work, overdue: Sequence[Overdue], now: int) -> list[Plan]:
         if self._policy is None:
             return []
         armed = [t for t in work.transitions if t.origin != SHADOW]
         plans = [self._policy.react(armed, now)] if armed else []
+        plans += [self._policy.overdue(event, now) for event in overdue]
         for timer in [t for t in self.timers.values() if t.due <= now]:
             del self.timers[timer.key]
             plan = self._policy.fire(timer, now, self.engine.alarm(str(timer.body["alarm"])))
@@ -221,13 +250,3 @@ class Turns:
 def _kind(transition: Transition) -> str:
     """What a shadow rule says is journaled, and told to nobody."""
     return "would_raise" if transition.origin == SHADOW else "transition"
-
-
-def _message_body(message: Message) -> dict[str, Any]:
-    return {
-        "key": message.key,
-        "alarm": message.alarm,
-        "occurrence": message.occurrence,
-        "text": message.text,
-        "person": message.person,
-    }

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from parkwatch.rules.fault import Fault
+from parkwatch.daemon.store.fault import JournalFault
+from parkwatch.daemon.store.migrate import migrate
 
+__all__ = [
+    "UNREADABLE",
+    "JournalFault",
+    "assert_known",
+    "open_reader",
+    "open_writer",
+    "transaction",
+]
 BUSY_S = 5.0
+REOPENED_MAX = 10
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged file raises: SQLite's message may quote its broken schema, which is no text."""
 
 _FIRST = """
 CREATE TABLE record(
@@ -45,26 +57,24 @@ _MIGRATIONS = (_FIRST,)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
-class JournalFault(Fault):
-    """The journal cannot be trusted or written; the daemon goes on only by starting again."""
-
-
 def open_writer(path: Path) -> sqlite3.Connection:
     """The writing connection, made with its schema where the file is new.
 
-    Raises JournalFault JNL-001 (not durable), JNL-002 (another schema), JNL-003 (not a database).
+    A file of an older schema is migrated first. Raises JournalFault JNL-001 (not durable), JNL-002
+    (another schema), JNL-003 (not a database), JNL-008 (a migration would change records).
     """
     try:
+        _migrate(path)
         db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise _unusable(path, error) from error
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA wal_autocheckpoint=4000")
         _assert_durable(db)
-        _migrate(db, path)
-    except sqlite3.DatabaseError as error:
+        _make(db)
+    except UNREADABLE as error:
         db.close()
         raise _unusable(path, error) from error
     except JournalFault:
@@ -74,12 +84,30 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection, also for other processes; sqlite3.OperationalError where none is."""
+    """A read-only connection, also for other processes; sqlite3.OperationalError where none is.
+
+    It belongs to the file that has the name now: one that a rotation took away meanwhile is left.
+    """
     uri = f"{path.absolute().as_uri()}?mode=ro"  # as_uri: a folder may be called `a#b?c`
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False)
+    for _ in range(REOPENED_MAX):
+        before = _inode(path)
+        db = sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False)
+        with suppress(*UNREADABLE):  # What cannot be read is told at the first question.
+            db.execute("PRAGMA schema_version").fetchone()
+        if _inode(path) == before:
+            return db
+        db.close()
+    raise sqlite3.OperationalError(f"{path} is replaced again and again")
 
 
-def _unusable(path: Path, error: sqlite3.DatabaseError) -> JournalFault:
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _unusable(path: Path, error: Exception) -> JournalFault:
     return JournalFault(
         "JNL-003",
         f"日志文件无法打开 the journal cannot be opened: {path}: {error}",
@@ -98,16 +126,34 @@ def _assert_durable(db: sqlite3.Connection) -> None:
         )
 
 
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+def _migrate(path: Path) -> None:
+    if not path.exists():
+        return
+    db = sqlite3.connect(path, timeout=BUSY_S)
+    try:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    finally:
+        db.close()
+    assert_known(path, version)
+    if 0 < version < SCHEMA_VERSION:
+        migrate(path, _MIGRATIONS[version:], version)
+
+
+def assert_known(path: Path, version: int) -> None:
+    """JournalFault JNL-002 for a schema that this program does not know."""
     if not 0 <= version <= SCHEMA_VERSION:
         raise JournalFault(
             "JNL-002",
             f"{path} 的结构版本为 {version} has schema {version}, known is {SCHEMA_VERSION}",
             "用写入它的版本打开 open it with the version that wrote it",
         )
-    for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
-        db.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")
+
+
+def _make(db: sqlite3.Connection) -> None:
+    """The schema of a new file."""
+    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        scripts = " ".join(_MIGRATIONS)
+        db.executescript(f"BEGIN; {scripts} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
 
 @contextmanager

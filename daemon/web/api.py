@@ -8,21 +8,34 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from parkwatch.daemon.journal.journal import Record, newest, records
+from parkwatch.daemon.journal.archive import newest_to, records_to
+from parkwatch.daemon.journal.journal import Record
+from parkwatch.daemon.pipeline.link import LinkFault
 from parkwatch.daemon.store.database import open_reader
-from parkwatch.daemon.web import views
+from parkwatch.daemon.web import floods, views
 from parkwatch.daemon.web.auth import Auth
 from parkwatch.daemon.web.commands import COMMANDS, command
+from parkwatch.daemon.web.kpis import Kpis
 from parkwatch.daemon.web.live import Hub
 from parkwatch.daemon.web.metrics import render
 from parkwatch.daemon.web.mirror import Mirror
-from parkwatch.daemon.web.policy import HEALTH, JOURNAL, METRICS, SEE, Viewer, enterprise_of, sees
+from parkwatch.daemon.web.policy import (
+    HEALTH,
+    JOURNAL,
+    KPI,
+    METRICS,
+    SEE,
+    Viewer,
+    enterprise_of,
+    sees,
+)
 from parkwatch.daemon.web.refusal import Json, Refusal, bad_request, not_found, not_live
 from parkwatch.daemon.web.trends import Trends
 
@@ -56,6 +69,7 @@ class Api:
         self._hub = hub
         self._trends = trends
         self._journal = data / "journal.db"
+        self._kpis = Kpis(mirror, data)
 
     def doors(self) -> list[Door]:
         """All routes that need a session."""
@@ -70,24 +84,46 @@ class Api:
             Door("GET", f"{API}/zones", SEE, self.zones),
             Door("GET", f"{API}/health", HEALTH, self.health, needs_live=False),
             Door("GET", f"{API}/journal", JOURNAL, self.journal, needs_live=False),
+            Door("GET", f"{API}/kpi", KPI, self.kpi, needs_live=False),
             Door("GET", "/metrics", METRICS, self.metrics, needs_live=False),
         ]
 
     async def alarms(self, request: Request, viewer: Viewer) -> Response:
-        """The viewer's alarms, filtered; without `state` all that are not normal."""
+        """The viewer's alarms, filtered; without `state` all that are not normal, or with
+        `disposition=open` the occurrences, past ones too, that are not disposed of."""
         wanted = {
             key: frozenset(",".join(request.query_params.getlist(key)).split(",")) - {""}
             for key in ("state", "grade", "zone", "enterprise")
         }
+        if request.query_params.get("disposition") == "open":
+            found = (await self._mirror.call("dispositions"))["items"]
+            seen = [item for item in found if views.alarm_seen(viewer, item)]
+            items = [views.stringed(item) for item in views.matching(seen, wanted)]
+            return Json({"sequence": self._mirror.sequence, "items": items, "next": None})
         items = views.matching(views.alarms(self._mirror, viewer), wanted)
-        return Json({"sequence": self._mirror.sequence, "items": items, "next": None})
+        flood = floods.mark(self._mirror, viewer)
+        told = {"flood": flood, "rows": floods.rows(items) if flood["on"] else []}
+        return Json({"sequence": self._mirror.sequence, "items": items, "next": None, **told})
 
     async def alarm(self, request: Request, viewer: Viewer) -> Response:
         """One alarm with why."""
-        item = self._mirror.alarm(request.path_params["id"])
-        if item is None or not views.alarm_seen(viewer, item):
+        name = request.path_params["id"]
+        item = self._mirror.alarm(name) or await self._quiet(viewer, name)
+        if not views.alarm_seen(viewer, item):
             raise not_found()
         return Json({**item, "why": views.why(self._mirror, item)})
+
+    async def _quiet(self, viewer: Viewer, name: str) -> dict[str, Any]:
+        """An alarm that is normal, as the daemon knows it: it may be shelved before it comes."""
+        if not sees(viewer, enterprise_of(name)):
+            raise not_found()
+        try:
+            item: dict[str, Any] = await self._mirror.call("alarm", alarm=name)
+        except LinkFault as fault:
+            if fault.code == "ALM-404":
+                raise not_found() from fault
+            raise
+        return item
 
     async def points(self, request: Request, viewer: Viewer) -> Response:
         """A page of points in order of id, after `after`."""
@@ -127,6 +163,11 @@ class Api:
         """The park's health, with the mirror's own: `live` and `age_ms`."""
         return Json(views.health(self._mirror, viewer))
 
+    async def kpi(self, request: Request, viewer: Viewer) -> Response:
+        """KPIs of a period and a position."""
+        names = {key: request.query_params.getlist(key) for key in ("zone", "enterprise")}
+        return Json(await self._kpis.answer(viewer, dict(request.query_params), names))
+
     async def metrics(self, request: Request, viewer: Viewer) -> Response:  # noqa: ARG002
         """Prometheus text."""
         text = render(self._mirror.health, len(self._hub.connections))
@@ -161,10 +202,10 @@ class Api:
         db = open_reader(self._journal)
         try:
             if after >= 0:
-                found = list(records(db, since=after, kinds=kinds, limit=TAIL_LOOK_MAX))
+                found = list(islice(records_to(db, since=after, kinds=kinds), TAIL_LOOK_MAX))
             else:
                 # An enterprise's share of the newest may be small: look further back for it.
-                found = newest(db, TAIL_LOOK_MAX if viewer.enterprise else n, kinds)
+                found = newest_to(db, TAIL_LOOK_MAX if viewer.enterprise else n, kinds)
         finally:
             db.close()
         seen = [record for record in found if views.record_seen(viewer, record.kind, record.body)]

@@ -13,6 +13,7 @@ from parkwatch.daemon.web.details import details
 from parkwatch.daemon.web.mirror import Mirror
 from parkwatch.daemon.web.policy import (
     ACK,
+    DISPOSE,
     OUT_OF_SERVICE,
     RESET,
     RETURN_TO_SERVICE,
@@ -27,7 +28,9 @@ from parkwatch.daemon.web.policy import (
 from parkwatch.daemon.web.refusal import bad_request, forbidden, no_route, not_found
 from parkwatch.daemon.web.views import stringed
 
-COMMANDS = (ACK, SILENCE, RESET, SHELVE, UNSHELVE, OUT_OF_SERVICE, RETURN_TO_SERVICE)
+COMMANDS = (
+    ACK, SILENCE, RESET, SHELVE, UNSHELVE, OUT_OF_SERVICE, RETURN_TO_SERVICE, DISPOSE,
+)  # fmt: skip
 INT64_MAX = 2**63 - 1
 REASON_MAX = 500
 CONSOLE_MAX = 64

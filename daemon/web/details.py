@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from parkwatch.daemon.web.policy import ACK, OUT_OF_SERVICE, RESET, SHELVE
+from parkwatch.daemon.web.policy import ACK, DISPOSE, OUT_OF_SERVICE, RESET, SHELVE
 from parkwatch.daemon.web.refusal import bad_request
 
 TEXT_MAX = 200
@@ -55,8 +55,24 @@ def _out_of_service(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _dispose(body: Mapping[str, Any]) -> dict[str, Any]:
+    verify, revision = body.get("verify"), body.get("revision")
+    if verify not in (None, True, False):
+        raise bad_request(
+            "verify 须为 true 或 false verify must be true or false", "改正 correct it"
+        )
+    if revision is not None and (isinstance(revision, bool) or not isinstance(revision, int)):
+        raise bad_request(
+            "revision 须为整数 revision must be a whole number",
+            "原样发回所见的 revision send it back as it was given",
+        )
+    said = {name: _text(body, name) for name in ("cause", "measure", "evidence")}
+    return {**said, "verify": verify or None, "revision": revision}
+
+
 _OF: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     ACK: _ack,
+    DISPOSE: _dispose,
     RESET: _reset,
     SHELVE: _shelve,
     OUT_OF_SERVICE: _out_of_service,

@@ -19,13 +19,14 @@ from parkwatch.daemon.pipeline.link import LinkFault
 from parkwatch.daemon.web import views
 from parkwatch.daemon.web.auth import Auth
 from parkwatch.daemon.web.commands import command
-from parkwatch.daemon.web.policy import SEE, Viewer, enterprise_of, may, sees
+from parkwatch.daemon.web.policy import ACK, SEE, Viewer, enterprise_of, may, sees
 from parkwatch.daemon.web.refusal import Refusal, bad_request, encode, not_live
 from parkwatch.rules.fault import Fault
 
 OUT_MAX = 2_000
 VALUES_S = 0.25
 HEALTH_S = 1.0
+MANNED_EVERY = 10  # in beats of HEALTH_S: a daemon that started again learns it, too
 SEND_S = 10.0
 COMMANDS_AT_ONCE_MAX = 8
 CONNECTIONS_MAX = 200
@@ -63,6 +64,11 @@ class Connection:
         frame = {"type": "transition", "sequence": sequence, "prev": self._prev, **shown}
         self._prev = sequence
         self._put(frame)
+
+    def unrecorded(self, item: Mapping[str, Any]) -> None:
+        """A change that the journal does not hold: never among the numbered ones."""
+        if self._prev is not None and views.alarm_seen(self.viewer, item):
+            self._put({"type": "unrecorded", "item": self._mirror.with_value(item)})
 
     def values(self, when: str, indices: Sequence[int]) -> None:  # noqa: ARG002
         """Points changed; the newest value of each goes out with the next `values` frame."""
@@ -159,6 +165,8 @@ class Connection:
         self._prev = self._mirror.sequence
         items = views.alarms(self._mirror, self.viewer)
         self._put({"type": "snapshot", "sequence": self._prev, "items": items})
+        for item in self._mirror.unrecorded.values():
+            self.unrecorded(item)
 
     # What the console says -----------------------------------------------------------------
 
@@ -259,19 +267,37 @@ def _refused(frame: Mapping[str, Any], fault: Fault) -> dict[str, Any]:
     return told
 
 
+def _manned(connection: Connection) -> bool:
+    viewer = connection.viewer
+    return not viewer.enterprise and may(viewer, ACK)
+
+
 class Hub:
     """All consoles; a beat each second tells each of health, and ends those whose session did."""
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
         self.connections: set[Connection] = set()
+        self._told = -1
 
     async def run(self) -> None:
         """Beat until cancelled."""
+        beat = 0
         while True:
             await asyncio.sleep(HEALTH_S)
             for connection in list(self.connections):
                 connection.beat()
+            manned = sum(map(_manned, self.connections))
+            if manned != self._told or beat % MANNED_EVERY == 0:
+                await self._tell(manned)
+            beat += 1
+
+    async def _tell(self, manned: int) -> None:
+        """How many consoles of people who may act there are; a lost link is told of by itself."""
+        with contextlib.suppress(LinkFault, TimeoutError):
+            async with asyncio.timeout(HEALTH_S):
+                await self._auth.mirror.call("consoles", manned=manned)
+            self._told = manned
 
     def drop(self, session: str) -> None:
         """End the consoles of a session that was closed."""

@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from parkwatch.daemon.ledger.floods import Told
 from parkwatch.daemon.pipeline.link import Link, LinkFault, not_running
+from parkwatch.rules.kpi.folding import fold_of
 
 log = logging.getLogger("parkwatch.web")
 LIVE_S = 3.0
@@ -22,6 +24,9 @@ SILENT_S = 10.0
 RETRY_S = 0.5
 RING_MAX = 5_000
 CLOSED_MAX = 1_000
+_DISPOSITION = (
+    "state", "person", "second", "cause", "measure", "evidence", "sha256", "overdue", "revision",
+)  # fmt: skip
 RELOAD_KINDS = frozenset({"config", "migration"})
 
 
@@ -30,6 +35,9 @@ class Watcher(Protocol):
 
     def transition(self, sequence: int, item: Mapping[str, Any]) -> None:
         """One alarm changed."""
+
+    def unrecorded(self, item: Mapping[str, Any]) -> None:
+        """One alarm changed and the journal does not hold it: it has no sequence."""
 
     def values(self, when: str, indices: Sequence[int]) -> None:
         """Points changed; their values are in `Mirror.points`."""
@@ -53,6 +61,8 @@ class Mirror:
         self.people: dict[str, dict[str, Any]] = {}
         self.alarms: dict[str, dict[str, Any]] = {}
         self.closed: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self.unrecorded: dict[str, dict[str, Any]] = {}
+        """Alarms as the daemon has them in memory only, while its journal cannot be written."""
         self.points: list[dict[str, Any]] = []
         self.point_index: dict[str, int] = {}
         self.point_ids: list[str] = []
@@ -60,6 +70,7 @@ class Mirror:
         self.sequence = 0
         self.journal_sequence = 0
         self.time = "0"
+        self.floods: dict[str, Told] = {}
 
     @property
     def age_s(self) -> float:
@@ -119,7 +130,9 @@ class Mirror:
         self.points = points
         self.point_index = {item["id"]: n for n, item in enumerate(points)}
         self.point_ids = sorted(self.point_index)
-        self.alarms = {item["id"]: item for item in alarms["items"]}
+        told = {item["id"]: _foldable(item) for item in alarms["items"]}
+        self.unrecorded = {k: item for k, item in told.items() if item.get("unrecorded")}
+        self.alarms = {k: item for k, item in told.items() if k not in self.unrecorded}
         self.sequence = self.floor = alarms["sequence"]
         self._ring.clear()
         self._heard = time.monotonic()
@@ -132,6 +145,10 @@ class Mirror:
         match frame["type"]:
             case "transition":
                 self._transition(frame["sequence"], frame["item"])
+            case "unrecorded":
+                item = self.unrecorded[frame["item"]["id"]] = frame["item"]
+                for watcher in list(self.watchers):
+                    watcher.unrecorded(item)
             case "values":
                 self._values(frame["time"], frame["points"])
             case "health":
@@ -139,6 +156,8 @@ class Mirror:
                 self.time = str(frame["engine"])
             case "record":
                 self.journal_sequence = frame["seq"]
+                if frame["kind"] == "disposition":
+                    self._disposed(frame["body"])
                 return frame["kind"] in RELOAD_KINDS
         return False
 
@@ -154,6 +173,7 @@ class Mirror:
             while len(self.closed) > CLOSED_MAX:
                 self.closed.popitem(last=False)
         else:
+            item = _foldable(item)
             self.alarms[item["id"]] = item
             self.closed.pop(item["id"], None)
         self._ring.append((sequence, item))
@@ -161,6 +181,13 @@ class Mirror:
             self.floor = self._ring[0][0]
         for watcher in list(self.watchers):
             watcher.transition(sequence, item)
+
+    def _disposed(self, body: Mapping[str, Any]) -> None:
+        """What became of an occurrence changes no state of its alarm; its item shows it."""
+        item = self.alarms.get(body["alarm"], {})
+        if "revision" in body and item.get("occurrence") == str(body["occurrence"]):
+            shown = {key: body[key] for key in _DISPOSITION}
+            self.alarms[item["id"]] = {**item, "disposition": {**shown, "due": str(body["due"])}}
 
     def _values(self, when: str, rows: Sequence[Sequence[Any]]) -> None:
         self.time = when
@@ -211,3 +238,9 @@ class Mirror:
         index = self.point_index.get(point)
         described = self.site["points"]
         return described[index] if index is not None and index < len(described) else None
+
+
+def _foldable(item: dict[str, Any]) -> dict[str, Any]:
+    """With the row where a flood folds it to; a page decides only whether it is open."""
+    key = fold_of(item["id"], item["grade"], item.get("zone", ""), item.get("cause", {}))
+    return {**item, "fold": key}

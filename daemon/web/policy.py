@@ -12,6 +12,7 @@ SEE = "see"
 HEALTH = "health"
 METRICS = "metrics"
 JOURNAL = "journal"
+KPI = "kpi"
 ACK = "ack"
 SILENCE = "silence"
 RESET = "reset"
@@ -19,28 +20,29 @@ SHELVE = "shelve"
 UNSHELVE = "unshelve"
 OUT_OF_SERVICE = "out-of-service"
 RETURN_TO_SERVICE = "return-to-service"
+DISPOSE = "dispose"
 LEAVE = "leave"
 ACTIONS = (
-    SEE, HEALTH, METRICS, JOURNAL, ACK, SILENCE, RESET, SHELVE, UNSHELVE, OUT_OF_SERVICE,
-    RETURN_TO_SERVICE, LEAVE,
+    SEE, HEALTH, METRICS, JOURNAL, KPI, ACK, SILENCE, RESET, SHELVE, UNSHELVE, OUT_OF_SERVICE,
+    RETURN_TO_SERVICE, DISPOSE, LEAVE,
 )  # fmt: skip
 
 _LOOK = frozenset({SEE, HEALTH, LEAVE})
-_READ = _LOOK | {JOURNAL}
+_READ = _LOOK | {JOURNAL, KPI}
 _SERVE = frozenset({OUT_OF_SERVICE, RETURN_TO_SERVICE})
-_HANDLE = _READ | _SERVE | {ACK, SILENCE, UNSHELVE}
+_HANDLE = _READ | _SERVE | {ACK, SILENCE, UNSHELVE, DISPOSE}
 POLICY: dict[str, frozenset[str]] = {
     "operator": _HANDLE | {RESET, SHELVE},
     "shift-lead": _HANDLE | {RESET, SHELVE},
     "technician": _HANDLE,
     "engineer": _HANDLE | {METRICS},
-    "admin": _READ | {ACK, SILENCE, UNSHELVE, METRICS},
-    "on-call": _READ,
-    "safety": _READ,
+    "admin": _READ | {ACK, SILENCE, UNSHELVE, DISPOSE, METRICS},
+    "on-call": _READ | {DISPOSE},
+    "safety": _READ | {DISPOSE},
     "drill-leader": _READ,
     "approver": _READ,
     "auditor": _READ | {METRICS},
-    "enterprise": _READ | _SERVE,
+    "enterprise": _READ | _SERVE | {DISPOSE},
     "viewer": _LOOK,
 }
 BOUND_ROLES = frozenset({"enterprise"})

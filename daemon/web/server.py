@@ -18,6 +18,7 @@ from typing import Any
 
 import uvicorn
 
+from parkwatch.daemon.web import floods
 from parkwatch.daemon.web.api import Api
 from parkwatch.daemon.web.app import build
 from parkwatch.daemon.web.auth import Auth
@@ -90,7 +91,10 @@ async def _serve(data: Path, mirror: Mirror, parent: int) -> int:
         )
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
-    tasks = [asyncio.create_task(hub.run(), name="hub")]
+    tasks = [
+        asyncio.create_task(hub.run(), name="hub"),
+        asyncio.create_task(floods.follow(mirror, data), name="floods"),
+    ]
     serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
     try:
         host, port = sock.getsockname()[:2]

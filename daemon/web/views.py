@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from parkwatch.daemon.web import floods
 from parkwatch.daemon.web.mirror import Mirror
 from parkwatch.daemon.web.policy import POLICY, Viewer, enterprise_of, sees
 from parkwatch.rules.alarms import why as words
@@ -76,6 +77,7 @@ def health(mirror: Mirror, viewer: Viewer) -> dict[str, Any]:
         "age_ms": min(int(mirror.age_s * 1000), 10**9),
         "time": mirror.time,
         "journal_sequence": mirror.journal_sequence,
+        "flood": floods.mark(mirror, viewer),
     }
 
 

@@ -99,8 +99,9 @@ class Book:
         alarm = self.alarms.get(alarm_id)
         if alarm is None:
             alarm = self.alarms[alarm_id] = self.at_rest(alarm_id)
-        hidden = masks.hides(alarm.masks)
+        hidden, before = masks.hides(alarm.masks), alarm.due
         alarm.masks[reason] = mask
+        self._replan(before, alarm.due)
         if not hidden and masks.hides(alarm.masks):
             self.veiled.append(alarm_id)
         event = _COVERED[reason]
@@ -141,7 +142,9 @@ class Book:
         """
         out: list[Transition] = []
         shelf, plant = alarm.masks.get(SHELVED), alarm.masks.get(PLANT)
-        higher = shelf is not None and live.level > shelf.level and event is not Event.FALL
+        higher = shelf is not None and event is not Event.FALL and (
+            live.level > shelf.level or live.grade.urgency > Grade(shelf.grade).urgency
+        )  # fmt: skip
         if shelf is not None and (event is Event.RISE or higher or live.unmaskable):
             why = "rise" if event is Event.RISE or higher else "level"
             out += self._lift(alarm, SHELVED, "unshelve", now, {"why": why}, unseen=True)
@@ -162,7 +165,7 @@ class Book:
         """An alarm that came and went under the mask of a link or plant state was told to nobody:
         without it nothing is left to acknowledge (ISA-18.2: re-evaluated)."""
         was = masks.hides(alarm.masks)
-        del alarm.masks[reason]
+        self._replan(alarm.masks.pop(reason).until, NEVER)
         if was and not masks.hides(alarm.masks):
             self.veiled.append(alarm.id)
         after = unacknowledged(alarm.state) if unseen else alarm.state
@@ -200,6 +203,7 @@ class Book:
             return []
         if masks.hides(alarm.masks):
             self.veiled.append(alarm_id)
+        self._replan(alarm.due, NEVER)
         alarm.masks, alarm.level = {}, 0
         cause = {**alarm.cause, **because}
         return [self._write(alarm, "close", State.NORMAL, alarm.grade, now, cause)]
@@ -214,6 +218,7 @@ class Book:
             alarm.raised, alarm.reached = transition.received, 0
         alarm.occurrence = transition.occurrence
         alarm.masks = _masks_of(transition)
+        self._next_due = -1
         self._settle(alarm, transition, state)
 
     def view(self, alarm: Alarm, place: Place, cause: Mapping[str, Any]) -> AlarmView:

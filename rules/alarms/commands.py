@@ -31,12 +31,14 @@ _STALE_PLAN = ("next", "by", "second", "reading")
 class Facts:
     """What the engine knows of an alarm's condition as it is now.
 
-    `limits`: its armed levels, none where it is decided elsewhere; `unknown`: it is not seen;
+    `limits`: its armed levels, none where it is decided elsewhere; `holds`: its condition is TRUE,
+    be it that an on-delay still runs; `unknown`: it is not seen;
     `panel`: only the local panel's own bit keeps it active; `gas`: of its point or vote;
     `two`: a red one is reset by two.
     """
 
     limits: Sequence[Limit] = ()
+    holds: bool = False
     unknown: bool = False
     panel: bool = False
     gas: str = ""
@@ -87,6 +89,8 @@ def _ack(book: Book, alarm: Alarm, command: Command, now: int, facts: Facts) -> 
 
 
 def _silence(book: Book, alarm: Alarm, command: Command, now: int, facts: Facts) -> Outcome:  # noqa: ARG001
+    if alarm.state is State.NORMAL:
+        return no("ALM-410", "该报警未触发 it is not in alarm", "无需消音 nothing to do")
     return Outcome(ok=True)
 
 
@@ -96,7 +100,7 @@ def _reset(book: Book, alarm: Alarm, command: Command, now: int, facts: Facts) -
             "ALM-414", "现场报警盘尚未复位 the local panel still latches",
             "先在现场报警盘复位 reset the panel on site first",
         )  # fmt: skip
-    if alarm.state in ACTIVE or (facts.unknown and command.second is None):
+    if alarm.state in ACTIVE or facts.holds or (facts.unknown and command.second is None):
         value, limit = alarm.cause.get("value"), alarm.cause.get("limit")
         seen = "状态未知 cannot be seen" if facts.unknown else f"{value} / {limit}"
         return no(
@@ -158,7 +162,7 @@ def _unshelve(book: Book, alarm: Alarm, command: Command, now: int, facts: Facts
 
 
 def _withdraw(book: Book, alarm: Alarm, command: Command, now: int, facts: Facts) -> Outcome:
-    doubt = facts.unknown or alarm.state in ACTIVE
+    doubt = facts.unknown or facts.holds or alarm.state in ACTIVE
     return service.withdraw(book, alarm, command, now, doubt=doubt)
 
 

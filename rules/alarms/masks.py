@@ -31,7 +31,7 @@ SHIFT_NS = 12 * 3600 * SECOND_NS
 @dataclass(frozen=True, slots=True)
 class Mask:
     """One reason to hide an alarm. `since`, `until` are engine time in ns, NEVER where it has no
-    end; `level` up to which a shelf hides; `signed`: an override lets a suppression hide what may
+    end; `level` and `grade` up to which a shelf hides; `signed`: an override lets a suppression hide what may
     never be masked."""
 
     since: int
@@ -43,6 +43,7 @@ class Mask:
     owner: str = ""
     one_shot: bool = False
     level: int = 0
+    grade: str = Grade.BLUE
     signed: bool = False
 
 

@@ -39,8 +39,9 @@ def shelve(
     if isinstance(until, Outcome):
         return until
     mask = Mask(
-        now, until, person=command.person, reason=command.reason, one_shot=one_shot, level=level
-    )
+        now, until, person=command.person, reason=command.reason, one_shot=one_shot, level=level,
+        grade=str(grade),
+    )  # fmt: skip
     because = {"person": command.person, "why": command.reason}
     return Outcome(ok=True, transitions=tuple(book.cover(alarm.id, now, SHELVED, mask, because)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from parkwatch.rules.alarms import masks
 from parkwatch.rules.alarms.book import Book
@@ -94,38 +94,54 @@ class Veils:
                 out += self._settle(alarm, now)
         return out
 
+    def over(self, now: int) -> list[Transition]:
+        """Signatures that end now: where another suppression is on, the alarm is its from here;
+        else the book ends the mask."""
+        out: list[Transition] = []
+        for number in sorted(self._on):
+            suppression = self._site.suppressions[number]
+            if 0 < suppression.until <= now:
+                self._on.discard(number)
+                out += [t for alarm in suppression.alarms for t in self._settle(alarm, now)]
+        return out
+
     def orphans(self, now: int) -> list[Transition]:
-        """Alarms that a suppression held which the configuration no longer has."""
+        """After a restart: alarms that the configuration suppresses no longer, or otherwise."""
         self.orphaned = False
-        known = {self._site.suppressions[number].name for number in self._on}
-        left = [a for a in self._book.alarms if (held := self._held_by(a)) and held not in known]
-        return [t for alarm in left for t in self._settle(alarm, now)]
+        held = [alarm for alarm in self._book.alarms if self._held_by(alarm)]
+        return [t for alarm in held for t in self._settle(alarm, now)]
 
     def _settle(self, alarm: str, now: int) -> list[Transition]:
-        """The mask that the suppressions now on ask for. What is essential and live is not hidden
-        without a signature; nor is it once it has been shown."""
-        holding = [s for s in self._suppressions() if alarm in s.alarms]
-        held = self._held_by(alarm)
-        if not holding:
-            return self._book.uncover(alarm, now, PLANT, {}) if held else []
-        by = next((s for s in holding if s.until), holding[0])
+        """The mask that the suppressions now on ask for. What is essential is not hidden without a
+        signature; nor is it once it has been shown. A mask whose time is over ends as such."""
+        holding = self._holding(alarm, now)
         found = self._book.alarms.get(alarm)
-        if held == by.name or (
-            not by.until and found is not None and self._live(alarm, found.level)
-        ):
+        mask = found.masks.get(PLANT) if found is not None else None
+        if not holding:
+            ends = mask is not None and mask.until > now
+            return self._book.uncover(alarm, now, PLANT, {}) if ends else []
+        by = next((s for s in holding if s.until), holding[0])
+        until = by.until or NEVER
+        if mask is not None and (mask.owner, mask.until) == (by.name, until):
             return []
-        mask = Mask(now, by.until or NEVER, reason=by.reason, owner=by.name, signed=bool(by.until))
+        mask = Mask(now, until, reason=by.reason, owner=by.name, signed=bool(by.until))
         return self._book.cover(alarm, now, PLANT, mask, {})
 
-    def _live(self, alarm: str, level: int) -> bool:
+    def _holding(self, alarm: str, now: int) -> list[Suppression]:
+        """The suppressions now on that may hide an alarm as it is."""
+        found = self._book.alarms.get(alarm)
+        never = found is not None and self._essential(alarm, found.reached)
+        on = [self._site.suppressions[number] for number in sorted(self._on)]
+        return [
+            s for s in on if alarm in s.alarms and (s.until > now or not (s.until or never))
+        ]  # fmt: skip
+
+    def _essential(self, alarm: str, level: int) -> bool:
         """Whether a level up to this one is essential."""
         limits = [self._table.limits[row] for row in self._rows(alarm)]
         return any(
             each.level <= level and (each.essential or each.grade is Grade.RED) for each in limits
         )
-
-    def _suppressions(self) -> Sequence[Suppression]:
-        return [self._site.suppressions[number] for number in sorted(self._on)]
 
     def _held_by(self, alarm: str) -> str:
         found = self._book.alarms.get(alarm)

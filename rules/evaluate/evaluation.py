@@ -263,6 +263,7 @@ class Evaluation(Judging):
         out += self._settled(dirty, [], at)
         for electorate in self._settle.blindness.reached(due):
             out += self._settle.blind(electorate, at)
+        out += self._settle.veils.over(at)
         out += self._settle.book.expire(due, at)
         return out + self._settle.unveil(at)
 

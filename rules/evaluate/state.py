@@ -20,7 +20,7 @@ from parkwatch.rules.site import Site
 from parkwatch.rules.transition import Transition
 
 MAGIC = b"parkwatch-engine-4\n"
-_LEVELS = frozenset({"raise", "reraise", "rise", "fall", "return"})
+_LEVELS = frozenset({"raise", "reraise", "rise", "fall", "return", "close"})
 _COLUMNS = ("holds", "live", "since", "left", "off")
 
 

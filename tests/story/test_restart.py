@@ -149,16 +149,15 @@ def test_a_change_is_applied_by_command_and_ends_no_alarm(park: Folder) -> None:
         'points = [\n  { tag = "NH3-0044", zone = "tank-a", gas = "NH3", reg = 40044 },',
     )
     apply = ["config", "apply", "-c", str(park.config), "--reason", "新增探测器"]
-    park.config.write_text(more, encoding="utf-8")
-    assert daemon.cli(*apply)[0] == 4  # it runs
     park.stop()
     park.config.write_text(more.replace("NH3", "NH9"), encoding="utf-8")
     code, told = daemon.cli(*apply)
     assert (code, told["ok"]) == (3, False)
     park.config.write_text(more.replace("panel-1", "panel-2"), encoding="utf-8")
     code, told = daemon.cli(*apply)
-    assert code == 5
-    assert link in told["errors"][0]["message"]  # its device may not vanish while it is down
+    assert (code, told["errors"][0]["code"]) == (5, "CFG-182")  # a device goes: two persons
+    code, told = daemon.cli("config", "diff", "-c", str(park.config))
+    assert (code, link in told["data"]["close"]) == (1, True)  # and it is down
     park.config.write_text(more, encoding="utf-8")
     code, told = daemon.cli(*apply)
     assert code == 0, told

@@ -1,11 +1,13 @@
 // The console: the server decides, this page shows. What cannot prove that it is live says so.
 import { Detail } from "./js/detail.js";
+import { Undisposed } from "./js/dispose.js";
 import { GRADES, SHAPES, UNACKED, URGENCY, clock, millis, pointOf, zone } from "./js/format.js";
 import { apply, current, known, t, use } from "./js/i18n.js";
 import { Journal } from "./js/journal.js";
 import { COLUMNS, List } from "./js/list.js";
 import * as sound from "./js/sound.js";
 import { Stream } from "./js/stream.js";
+import { Unrecorded } from "./js/unrecorded.js";
 
 const LATE_S = 3;
 const LOST_S = 10;
@@ -24,7 +26,9 @@ const state = {
 };
 const stream = new Stream({ frame, refused: showLogin });
 const journal = new Journal();
-const detail = new Detail(state, { points: () => subscribe() });
+const apart = new Unrecorded($("unrecorded"));
+const detail = new Detail(state, { points: () => subscribe(), act: (action, item, fields) => act(action, item, fields), disposition: (item) => undisposed.of(item) });
+const undisposed = new Undisposed(state, { open: (item) => detail.open(item) });
 const list = new List(state, { act, open: (item) => detail.open(item) });
 let byPoint = new Map();
 let subscribed = "";
@@ -33,7 +37,7 @@ let subscribing = 0;
 // Frames ------------------------------------------------------------------------------------
 
 function frame(told) {
-  const take = { hello, snapshot, transition, values, health, gap() {} }[told.type];
+  const take = { hello, snapshot, transition, unrecorded, values, health, gap() {} }[told.type];
   if (take) take(told);
 }
 
@@ -49,6 +53,7 @@ function hello(told) {
 function snapshot(told) {
   const before = state.alarms;
   state.alarms = new Map(told.items.map((item) => [item.id, item]));
+  apart.clear();
   if (state.seen && (state.live === "lost" || state.live === "late")) {
     const changed = told.items.filter((item) => before.get(item.id)?.version !== item.version);
     const ended = [...before.keys()].filter((id) => !state.alarms.has(id));
@@ -60,6 +65,11 @@ function snapshot(told) {
   changed();
 }
 
+function unrecorded({ item }) {
+  const before = apart.take(item) ?? state.alarms.get(item.id);
+  if (item.core === "unack_active" && isNew(before, item)) announce(item);
+}
+
 function transition(item) {
   const before = state.alarms.get(item.id);
   if (item.state === "normal") {
@@ -67,7 +77,7 @@ function transition(item) {
     if (before) list.removed({ ...before, ...item });
   } else {
     state.alarms.set(item.id, item);
-    if (item.core === "unack_active" && isNew(before, item)) announce(item);
+    if (item.core === "unack_active" && !item.mask && isNew(before, item)) announce(item);
   }
   list.reopened.delete(item.id);
   changed();
@@ -102,7 +112,10 @@ function values(told) {
 function health(told) {
   state.health = told;
   state.health_at = performance.now();
+  apart.health(told);
+  if (list.flood.take(told.flood)) list.change();
   if (state.hello?.actions.includes("journal")) journal.grown(told.journal_sequence);
+  undisposed.grown(told.journal_sequence);
   tick();
 }
 
@@ -180,7 +193,7 @@ function hear(inside) {
 
 // Commands ------------------------------------------------------------------------------------------
 
-async function act(action, item) {
+async function act(action, item, more = {}) {
   if (state.live === "lost" || state.live === "late") return toast(t("command.lost"), "bad");
   if (action === "reset" && item.grade === "red" && state.asking !== item.id) {
     state.asking = item.id;
@@ -191,10 +204,12 @@ async function act(action, item) {
   const seconds = action === "silence" ? (URGENCY[item.grade] >= 3 ? 120 : 600) : undefined;
   const command = uuid();
   const answer = await stream.command({
-    command, action, alarm: item.id, occurrence: item.occurrence, version: list.seenVersion(item), seconds,
+    command, action, alarm: item.id, occurrence: item.occurrence, version: list.seenVersion(item), seconds, ...more,
   });
   if (answer.ok) {
+    if (answer.item?.requested) toast(t("mask.requested"));
     if (action === "silence") sound.silence(seconds);
+    if (action === "dispose") undisposed.look().then(() => detail.draw());
     return tick();
   }
   return refused(action, item, answer);
@@ -254,6 +269,7 @@ function key(event) {
   }
   if (pressed === "j" || pressed === "arrowdown") return void (event.preventDefault(), list.move(1));
   if (pressed === "k" || pressed === "arrowup") return void (event.preventDefault(), list.move(-1));
+  if (pressed === "enter" && list.flood.toggle(list.selected)) return list.change();
   const action = { m: "silence", a: "ack", r: "reset" }[pressed];
   if (action === "silence") return keyAct(action, loudest());
   const item = state.alarms.get(list.selected);
@@ -297,8 +313,9 @@ function drawGrades() {
 function showLogin() {
   stream.stop();
   sound.update([], false, 0);
-  for (const id of ["console", "logout", "strip", "curtain"]) $(id).hidden = true;
+  for (const id of ["console", "logout", "strip", "curtain", "unrecorded"]) $(id).hidden = true;
   detail.close();
+  undisposed.clear();
   state.alarms = new Map();
   for (const id of ["counts", "person", "soundstate"]) $(id).replaceChildren();
   $("login").hidden = false;
@@ -369,6 +386,7 @@ async function start() {
   await speak(current());
   $("login").addEventListener("submit", login);
   $("unmute").addEventListener("click", () => sound.unlock().then(tick));
+  $("undisposed").addEventListener("toggle", () => undisposed.draw());
   $("logout").addEventListener("click", () => fetch("/api/v1/logout", { method: "POST" }).finally(showLogin));
   $("language").addEventListener("click", () => speak(current() === "zh" ? "en" : "zh"));
   $("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));

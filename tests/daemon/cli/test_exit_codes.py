@@ -206,7 +206,7 @@ def test_an_init_without_a_name_is_exit_2(capsys: Captured) -> None:
 
 
 def test_a_bad_command_id_is_exit_2(tmp_path: Path, serve: Serve, capsys: Captured) -> None:
-    serve({"alarms": {"items": [ALARM]}, "command": "API-422"})
+    serve({"alarm": ALARM, "command": "API-422"})
     words = ["alarms", "ack", ALARM["id"], "--command", "no-uuid"]
     assert main(["--data", str(tmp_path), "--json", *words]) == 2
     refused(capsys, "API-422")
@@ -313,7 +313,9 @@ def point(path: Path) -> str:
 
 
 def test_what_does_not_exist_is_exit_5(tmp_path: Path, serve: Serve, capsys: Captured) -> None:
-    serve({"alarms": {"items": [ALARM]}, "points": {"items": [{"id": "a/b/c"}]}})
+    serve(
+        {"alarm": "ALM-404", "alarms": {"items": [ALARM]}, "points": {"items": [{"id": "a/b/c"}]}}
+    )
     for words, code in (
         (["alarms", "why", "nope"], "ALM-404"),
         (["alarms", "ack", "nope"], "ALM-404"),

@@ -1,7 +1,4 @@
-"""`config override`: two passwords, a signature to paste, and its record when it is applied.
-
-Then what `config apply` holds still while alarms are not normal: by id, whatever the numbering.
-"""
+"""`config override`: two passwords, a signature to paste, and its record when it is applied."""
 
 import io
 import json
@@ -14,17 +11,12 @@ import pytest
 from argon2 import PasswordHasher
 from journaling import fill
 
-from parkwatch.daemon.cli.apply import _changes, _watched
 from parkwatch.daemon.cli.main import main
 from parkwatch.daemon.config import applied, site_key
 from parkwatch.daemon.config.load import load
 from parkwatch.daemon.journal.journal import records
 from parkwatch.daemon.store.database import open_reader
 from parkwatch.daemon.store.lock import FolderLock
-from parkwatch.rules.expression import Quantity, parse
-from parkwatch.rules.grade import Grade
-from parkwatch.rules.measures import Age, Apart, Formula, neighbours
-from parkwatch.rules.site import Limit, Point, Site, Zone
 
 Captured = pytest.CaptureFixture[str]
 UNTIL = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
@@ -221,7 +213,9 @@ def test_every_new_override_is_a_record_once(
     paste(park, told["toml"])
     zone = sign(park, monkeypatch, capsys, about="huadong/tank-a", second="liqiang")
     paste(park, zone["toml"], "[zone.tank-a]\n")
-    assert main(apply) == 0
+    typed(monkeypatch, PASSWORDS["zhangwei"], PASSWORDS["liqiang"])
+    two = ["--person", "zhangwei", "--second", "liqiang", "--reason", "检修"]
+    assert main([*apply, *two]) == 0
     of_zone, of_point = sorted(recorded(data), key=lambda body: len(body["about"]))
     assert of_point == {
         "about": POINT, "old": {"al1": 25, "al2": 50}, "new": {"al1": 30, "al2": 50},
@@ -233,89 +227,3 @@ def test_every_new_override_is_a_record_once(
     )  # fmt: skip
     assert main(apply) == 0
     assert len(recorded(data)) == 2
-
-
-# What alarms hang on -------------------------------------------------------------------------
-
-
-def site(*tags: str, **changes: Any) -> Site:
-    """Points in an order of choice; the first two of `a`, `b`, `c` hang on each other by rules."""
-    points = [
-        Point(f"hd/p/{tag}", n, tag, "hd", "hd/p", "hd/z", "kPa") for n, tag in enumerate(tags)
-    ]
-    at = {point.tag: point.index for point in points}
-    program = parse("a > b", {"a": Quantity("kPa"), "b": Quantity("kPa")})
-    formula = Formula(program, (at["a"], at["b"]))
-    limits = [
-        Limit(at["a"], "state", 1, "high", 1.0, Grade.RED, measure=formula),
-        Limit(at["a"], "due", 1, "high", 5.0, Grade.BLUE, measure=Age(at["b"])),
-        Limit(at["a"], "deviation", 1, "high", 5.0, Grade.BLUE,
-              measure=Apart(at["a"], (at["b"], at["c"]), 60)),
-        Limit(at["b"], "high", 1, "high", changes.get("limit", 9.0), Grade.RED, enable=formula),
-        Limit(-1, "state", 1, "high", 1.0, changes.get("grade", Grade.BLUE), measure=formula,
-              alarm="hd/z:rule"),
-        Limit(at["c"], "high", 1, "high", changes.get("shadow", 3.0), Grade.RED, shadow=True),
-    ]  # fmt: skip
-    return Site(points, {"hd/z": Zone("hd/z", "hd", "z")}, {}, limits)
-
-
-def differing(one: Site, other: Site) -> list[str]:
-    before, after = _watched(one), _watched(other)
-    return sorted(key for key in before if before[key] != after.get(key))
-
-
-def test_an_earlier_point_changes_nothing_that_alarms_hang_on() -> None:
-    one, more = site("a", "b", "c"), site("new", "c", "a", "b")
-    assert differing(one, more) == []
-    changes = _changes(_watched(one), _watched(more))
-    assert changes == {"added": ["hd/p/new"], "removed": [], "changed": []}
-
-
-@pytest.mark.parametrize(
-    ("change", "differs"),
-    [
-        ({"limit": 8.0}, ["hd/p/b"]),
-        ({"grade": Grade.RED}, ["hd/z"]),
-        ({"shadow": 4.0}, []),
-    ],
-)
-def test_rules_of_zones_are_held_and_shadows_are_not(
-    change: dict[str, Any], differs: list[str]
-) -> None:
-    assert differing(site("a", "b", "c"), site("a", "b", "c", **change)) == differs
-
-
-def test_votes_and_blindness_hang_on_the_detectors_of_their_gas() -> None:
-    zones = {"hd/z": Zone("hd/z", "hd", "z")}
-    of = {"h-1": "H2S", "h-2": "H2S", "n-1": "NH3"}
-    points = [
-        Point(f"hd/p/{tag}", n, tag, "hd", "hd/p", "hd/z", "ppm", gas)
-        for n, (tag, gas) in enumerate(of.items())
-    ]
-    one, two, three = (Site(points[:n], zones) for n in (1, 2, 3))
-    assert differing(one, two) == ["hd/z:blind-h2s", "hd/z:vote-h2s"]
-    assert differing(two, three) == []
-
-
-def test_a_neighbour_more_is_no_change_of_a_gas_alarm() -> None:
-    tags = ["h-1", "h-2", "h-3", "h-4"]
-    points = [
-        Point(f"hd/p/{tag}", n, tag, "hd", "hd/p", "hd/z", "ppm", "H2S")
-        for n, tag in enumerate(tags)
-    ]
-    zones = {"hd/z": Zone("hd/z", "hd", "z")}
-    three, four = (Site(points[:n], zones, {}, neighbours.limits(points[:n])) for n in (3, 4))
-    differs = [key for key in differing(three, four) if key.startswith("hd/p")]
-    assert differs == [f"hd/p/h-{n}:deviation" for n in (1, 2, 3)]
-    assert _changes(_watched(three), _watched(four))["changed"] == []
-
-
-def test_a_formula_over_other_points_is_another() -> None:
-    one = site("a", "b", "c")
-    other = site("a", "b", "c")
-    swapped = {"b": "c", "c": "b"}
-    points = [
-        Point(f"hd/p/{swapped.get(p.tag, p.tag)}", p.index, p.tag, "hd", "hd/p", "hd/z", "kPa")
-        for p in other.points
-    ]
-    assert "hd/p/a" in differing(one, Site(points, other.zones, {}, other.limits))

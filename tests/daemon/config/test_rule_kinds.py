@@ -72,7 +72,7 @@ CONDITIONS = [
     limit(
         LEVEL, "low", side="low", grade="orange", level=2, limit=-75.0, deadband=10.0,
         on_delay_ns=2 * SECOND_NS, off_delay_ns=MINUTE_NS, latch=True, clause="规程",
-        first_out="huadong/boiler", name="extreme-low", kind="limit",
+        first_out="huadong/boiler", name="extreme-low", kind="limit", essential=True,
     ),
     limit(RUN, "state", grade="blue", limit=1.0, kind="limit"),
     limit(H2S, "rate", limit=2.0, measure=Slope(H2S, 5 * MINUTE_NS)),
@@ -113,7 +113,7 @@ CONDITIONS = [
     ),
     limit(RUN, "chatter", grade="blue", limit=5.0, measure=Changes(RUN, 5 * MINUTE_NS)),
     limit(  # 30 mg/m3 are 25.76 ppm.
-        CO, "exposure", grade="orange", level=2, limit=25.7, deadband=0.1,
+        CO, "exposure", grade="orange", level=2, limit=25.7, deadband=0.1, essential=True,
         measure=Exposure(CO, 15 * MINUTE_NS),
     ),
     limit(CO_MG, "exposure", limit=20.0, deadband=1.0, measure=Exposure(CO_MG, 480 * MINUTE_NS)),
@@ -123,7 +123,7 @@ CONDITIONS = [
         measure=formula("command != feedback", {"command": STATE, "feedback": STATE}, CMD, ZSC),
     ),
     limit(
-        CMD, "discrepancy", grade="red", limit=1.0, on_delay_ns=25 * SECOND_NS,
+        CMD, "discrepancy", grade="red", limit=1.0, on_delay_ns=25 * SECOND_NS, essential=True,
         measure=formula("command != feedback", {"command": STATE, "feedback": STATE}, CMD, ZSC),
     ),
     limit(H2S, "due", grade="blue", limit=30.0, measure=Age(H2S), kind="age"),
@@ -135,13 +135,13 @@ CONDITIONS = [
     ),
     limit(
         -1, "leak", grade="red", level=2, limit=1.0, latch=True, alarm="huadong/tank-a:leak",
-        name="leak", first_out="huadong/tank", kind="expression",
+        name="leak", first_out="huadong/tank", kind="expression", essential=True,
         measure=formula(
             "count(a >= 7 ppm, b >= 7 ppm) >= 2", {"a": PPM_H2S, "b": PPM_H2S}, H2S, H2S + 1
         ),
     ),
     limit(
-        INDEX["esd-1/trip"], "state", grade="red", limit=1.0, kind="expression",
+        INDEX["esd-1/trip"], "state", grade="red", limit=1.0, kind="expression", essential=True,
         measure=formula("t != 0", {"t": STATE}, INDEX["esd-1/trip"]),
     ),
     limit(

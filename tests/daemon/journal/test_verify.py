@@ -9,32 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journaling import KEY, fill
+from journaling import KEY, fill, head_of, parts, tamper
 
-from parkwatch.daemon.journal.anchor import Anchor, append
+from parkwatch.daemon.journal.anchor import append
+from parkwatch.daemon.journal.archive import archived
 from parkwatch.daemon.journal.chain import seal
 from parkwatch.daemon.journal.verify import verify
 
 ROOT = Path(__file__).resolve().parents[3]
+BITS = (0, 3, 7)
 SCRIPT = ROOT / "docs/manual/verify_journal.py"
-
-
-def anchor_of(path: Path, seq: int) -> Anchor:
-    db = sqlite3.connect(path)
-    found = db.execute("SELECT seq, hash, time FROM record WHERE seq = ?", (seq,)).fetchone()
-    db.close()
-    return Anchor(*found)
-
-
-def tamper(path: Path, *statements: str) -> None:
-    """What someone with the file and no daemon can do."""
-    db = sqlite3.connect(path)
-    db.execute("DROP TRIGGER IF EXISTS record_is_never_changed")
-    db.execute("DROP TRIGGER IF EXISTS record_is_never_deleted")
-    for statement in statements:
-        db.execute(statement)
-    db.commit()
-    db.close()
 
 
 def read_rows(path: Path) -> list[Any] | None:
@@ -49,7 +33,7 @@ def read_rows(path: Path) -> list[Any] | None:
 
 def test_a_whole_chain_and_its_unanchored_tail(tmp_path: Path) -> None:
     path = fill(tmp_path, 9)
-    append(tmp_path / "journal.head", anchor_of(path, 7))
+    append(tmp_path / "journal.head", head_of(path, 7))
     for named in (path, tmp_path):
         verdict = verify(named)
         assert (verdict.ok, verdict.records, verdict.bad) == (True, 10, 0)
@@ -59,14 +43,14 @@ def test_a_whole_chain_and_its_unanchored_tail(tmp_path: Path) -> None:
 def test_no_bit_of_the_records_can_be_flipped_unseen(tmp_path: Path) -> None:
     path = fill(tmp_path, 4)
     # Without an anchor one bit of the page's cell count cuts the last record, and leaves no trace.
-    append(tmp_path / "journal.head", anchor_of(path, 5))
+    append(tmp_path / "journal.head", head_of(path, 5))
     whole, original = path.read_bytes(), read_rows(path)
     assert original is not None
     at = whole.find(original[1][3])
     page = at - at % 4_096
     flipped, seen = tmp_path / "flipped.db", 0
     used = [i for i in range(page, page + 4_096) if whole[i]]
-    for i, bit in product(used, range(8)):
+    for i, bit in product(used, BITS):
         data = bytearray(whole)
         data[i] ^= 1 << bit
         flipped.write_bytes(data)
@@ -79,7 +63,7 @@ def test_no_bit_of_the_records_can_be_flipped_unseen(tmp_path: Path) -> None:
             wrong = [n for n, (a, b) in enumerate(zip(original, rows, strict=False)) if a != b]
             assert verdict.bad == min(wrong, default=min(len(original), len(rows))) + 1
     says = [part for row in original for part in (row[2].encode(), *row[3:])]
-    assert seen >= 8 * sum(len(part) - part.count(0) for part in says) > 3_200
+    assert seen >= len(BITS) * sum(len(part) - part.count(0) for part in says) > 1_200
 
 
 @pytest.mark.parametrize(
@@ -105,7 +89,7 @@ def test_the_first_bad_record_is_named(tmp_path: Path, statement: str, bad: int)
 def test_a_record_sealed_anew_does_not_fit_the_one_after_it(tmp_path: Path) -> None:
     """No key, so anyone can seal: then every later record would have to be rewritten too."""
     path = fill(tmp_path, 4)
-    before = anchor_of(path, 2)
+    before = head_of(path, 2)
     forged = seal(before.hash, 3, 1_000, "system", b"{}")
     tamper(path, f"UPDATE record SET body = x'7b7d', hash = x'{forged.hex()}' WHERE seq = 3")
     assert verify(path).bad == 4
@@ -113,7 +97,7 @@ def test_a_record_sealed_anew_does_not_fit_the_one_after_it(tmp_path: Path) -> N
 
 def test_a_chain_whose_time_falls_is_not_ours(tmp_path: Path) -> None:
     path = fill(tmp_path, 1)
-    head = anchor_of(path, 2)
+    head = head_of(path, 2)
     db = sqlite3.connect(path)
     forged = seal(head.hash, 3, 1, "system", b"{}")
     row = (3, 1, "system", b"{}", head.hash, forged)
@@ -126,7 +110,7 @@ def test_a_chain_whose_time_falls_is_not_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut_from", [6, 4])
 def test_a_tail_cut_at_or_below_the_anchor_is_damage(tmp_path: Path, cut_from: int) -> None:
     path = fill(tmp_path, 5)
-    append(tmp_path / "journal.head", anchor_of(path, 6))
+    append(tmp_path / "journal.head", head_of(path, 6))
     tamper(path, f"DELETE FROM record WHERE seq >= {cut_from}")
     verdict = verify(path)
     assert (verdict.ok, verdict.bad, verdict.anchored) == (False, cut_from, 6)
@@ -134,7 +118,7 @@ def test_a_tail_cut_at_or_below_the_anchor_is_damage(tmp_path: Path, cut_from: i
 
 def test_a_journal_that_is_gone_is_missed(tmp_path: Path) -> None:
     path = fill(tmp_path, 5)
-    append(tmp_path / "journal.head", anchor_of(path, 6))
+    append(tmp_path / "journal.head", head_of(path, 6))
     path.unlink()
     assert not verify(tmp_path).ok
 
@@ -143,11 +127,11 @@ def test_an_anchor_elsewhere_sees_a_rewritten_chain(tmp_path: Path) -> None:
     """Journal and `journal.head` both forged to fit: the far anchor knows better."""
     path = fill(tmp_path, 5)
     far = tmp_path / "far.head"
-    append(far, anchor_of(path, 6))
+    append(far, head_of(path, 6))
     shutil.rmtree(tmp_path / "forged", ignore_errors=True)
     (tmp_path / "forged").mkdir()
     forged = fill(tmp_path / "forged", 5, KEY)
-    append(tmp_path / "forged" / "journal.head", anchor_of(forged, 6))
+    append(tmp_path / "forged" / "journal.head", head_of(forged, 6))
     assert verify(forged, key=KEY).ok
     for newest in (None, 2, 0):
         verdict = verify(forged, [far], KEY, newest=newest)
@@ -188,22 +172,32 @@ def test_a_database_whose_head_is_gone_is_unreadable_not_a_crash(tmp_path: Path)
 
 
 @pytest.mark.parametrize("key", [b"", KEY])
-def test_the_manual_s_verifier_says_the_same(tmp_path: Path, key: bytes) -> None:
-    path = fill(tmp_path, 4, key)
+def test_the_manual_s_verifier_says_the_same_over_all_files(tmp_path: Path, key: bytes) -> None:
+    data = parts(tmp_path / "data", 4, 4, 2, key=key)
     (tmp_path / "key").write_bytes(key + b"\n")
-    command = [sys.executable, str(SCRIPT), str(path), *([str(tmp_path / "key")] if key else [])]
+    files = [*(part.path for part in archived(data)), data / "journal.db"]
+    command = [sys.executable, str(SCRIPT), *(["-k", str(tmp_path / "key")] if key else [])]
 
-    def told() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    def told(*paths: Path) -> subprocess.CompletedProcess[str]:
+        line = [*command, *map(str, paths)]
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)
 
-    head = anchor_of(path, 5).hash.hex()
-    assert told().stdout == f"records 1 to 5, the chain is whole, head {head}\n"
-    tamper(path, "UPDATE record SET body = x'7b7d' WHERE seq = 3")
-    assert told().returncode == 1
-    assert told().stderr == "record 3 is missing or was changed\n"
+    head = head_of(data / "journal.db")
+    whole = f"the chain is whole, head {head.hash.hex()}\n"
+    assert told(*files).stdout == f"records 1 to {head.seq}, {whole}"
+    assert told(*files[1:]).stdout == f"records 6 to {head.seq}, {whole}"
+    gone = told(files[0], files[2])
+    assert (gone.returncode, gone.stderr.partition(" (")[0]) == (
+        1,
+        "record 6 is missing or was changed",
+    )
+    tamper(files[1], "UPDATE record SET body = x'7b7d' WHERE seq = 8")
+    changed = told(*files)
+    assert changed.returncode == 1
+    assert changed.stderr == f"record 8 is missing or was changed ({files[1]})\n"
 
 
 def test_the_manual_s_verifier_is_short_and_imports_nothing_of_ours() -> None:
     text = SCRIPT.read_text()
     assert "parkwatch." not in text
-    assert len(text.splitlines()) <= 32
+    assert len(text.splitlines()) <= 34

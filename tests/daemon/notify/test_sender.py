@@ -67,7 +67,9 @@ async def sending(
         await made.submit(Group(messages=list(rows), deliveries=list(before)), NOW)
         reader = open_reader(folder / "journal.db")
         desk = Desk(made, db, policy)
-        sender = Sender(reader, made, policy, lambda: desk.now, desk.hear)
+        sender = Sender(
+            reader, made, policy, lambda: desk.now, desk.hear, ended=lambda alarm, occurrence: False
+        )
         task = asyncio.create_task(sender.run())
         try:
             yield desk

@@ -17,6 +17,7 @@ from parkwatch.daemon.pipeline.commands import CommandDesk
 from parkwatch.daemon.pipeline.pipeline import Pipeline
 from parkwatch.daemon.pipeline.turn import Turns, Work
 from parkwatch.drivers.source import DriverEvent
+from parkwatch.rules.disposition import Dispositions
 from parkwatch.rules.drills import Drills
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
@@ -49,7 +50,7 @@ def test_after_over_range_a_low_value_of_a_catalytic_sensor_is_not_believed() ->
     engine = folded()
     assert math.isnan(engine.values[A])
     assert engine.qualities[A] == BAD | Reason.DOUBTFUL
-    desk = CommandDesk(engine, Drills(engine.site))
+    desk = CommandDesk(engine, Drills(engine.site), Dispositions())
     answer, entries, _ = desk.handle(check(1), READING, T0 + 3 * S)
     assert answer == {"ok": True}
     assert [entry.kind for entry in entries] == ["command", "bump"]
@@ -72,7 +73,9 @@ def test_a_reading_that_is_not_whole_is_refused_and_changes_nothing(
     command: Command, extra: dict[str, Any], code: str
 ) -> None:
     engine = folded()
-    answer, entries, _ = CommandDesk(engine, Drills(engine.site)).handle(command, extra, T0 + 3 * S)
+    answer, entries, _ = CommandDesk(engine, Drills(engine.site), Dispositions()).handle(
+        command, extra, T0 + 3 * S
+    )
     assert answer["error"]["code"] == code
     assert [entry.kind for entry in entries] == ["command"]
     engine.feed(small_park.batch(4, {A: 3.0}))
@@ -83,7 +86,7 @@ def test_a_reading_typed_for_a_confined_space_is_a_reading_and_beside_a_detector
     park = catalytic()
     devices = {name: replace(d, kind="confined") for name, d in park.devices.items()}
     for site, entered in ((park, False), (replace(park, devices=devices), True)):
-        desk = CommandDesk(Engine(site, T0), Drills(site))
+        desk = CommandDesk(Engine(site, T0), Drills(site), Dispositions())
         answer, _, _ = desk.handle(check(1), READING, T0 + S)
         batch = desk.read_by_hand(check(1), READING, answer, T0 + S)
         assert (batch is not None) is entered

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from kpi_month import said
+from ledgering import as_told, journal_of
 
-from parkwatch.daemon.journal.journal import Entry, Journal
-from parkwatch.daemon.store.database import open_writer
 from parkwatch.daemon.web.api import Api
 from parkwatch.daemon.web.app import build
 from parkwatch.daemon.web.auth import Auth
@@ -84,6 +84,7 @@ class FakeDaemon:
         self.answers: dict[str, dict[str, Any]] = {}
         self.writers: list[asyncio.StreamWriter] = []
         self.ok = True
+        self.manned = 0
         self.pulse = True
         self.task: asyncio.Task[None] | None = None
         self.server: asyncio.Server | None = None
@@ -135,6 +136,8 @@ class FakeDaemon:
                 data = self.site()
             case "points":
                 data = {"items": [self.item(p) for p in self.described]}
+            case "alarm":
+                return self.quiet(request["alarm"])
             case "alarms":
                 data = {"sequence": self.sequence, "items": list(self.alarms.values())}
             case "health":
@@ -145,8 +148,16 @@ class FakeDaemon:
                 data = {"seq": self.seq}
             case "command":
                 return self.command(request)
+            case "consoles":
+                self.manned, data = request["manned"], {}
             case op:
                 raise AssertionError(op)
+        return {"ok": True, "data": data}
+
+    def quiet(self, alarm: str) -> dict[str, Any]:
+        if alarm.rpartition(":")[0] not in self.values:
+            return refusal("ALM-404", 404, {"id": alarm})
+        data = {"id": alarm, "state": "normal", "core": "normal", "occurrence": "0", "version": 0}
         return {"ok": True, "data": data}
 
     def site(self) -> dict[str, Any]:
@@ -264,6 +275,11 @@ class FakeDaemon:
             if core != "latched_ack":
                 return refusal("ALM-411", 422, known)
             self.move(alarm, "normal")
+        if action in ("shelve", "unshelve"):
+            hidden = {"person": request["person"], "reason": request["reason"], "until": "1"}
+            masks = {"shelved": hidden} if action == "shelve" else {}
+            state = {"state": "shelved" if masks else core, "mask": "".join(masks)}
+            self.change({**known, **state, "masks": masks, "version": known["version"] + 1})
         return {"ok": True, "data": {"item": self.alarms.get(alarm, gone)}}
 
 
@@ -285,19 +301,10 @@ class FakeReader:
 
 def write_journal(data: Path) -> None:
     """Three records: one alarm of each enterprise, one log-in."""
-    db = open_writer(data / "journal.db")
-    journal = Journal(db)
-    with db:
-        db.execute("BEGIN")
-        journal.append(
-            [
-                Entry("transition", {"alarm": "hd/panel-1/h2s-0001:gas", "occurrence": OCCURRENCE}),
-                Entry("transition", {"alarm": "xy/panel-1/co-0007:gas", "occurrence": OCCURRENCE}),
-                Entry("login", {"person": "operator", "result": "ok"}),
-            ],
-            OCCURRENCE,
-        )
-    db.close()
+    alarms = ("hd/panel-1/h2s-0001:gas", "xy/panel-1/co-0007:gas")
+    raised = [said("raise", alarm, OCCURRENCE) for alarm in alarms]
+    login = (OCCURRENCE, "login", {"person": "operator", "result": "ok"})
+    journal_of(data, [*as_told(raised), login])
 
 
 class Web:

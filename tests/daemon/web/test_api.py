@@ -40,7 +40,7 @@ async def raised(web: Any, daemon: Any, wait_until_async: Callable[..., Any]) ->
 
 async def test_alarms_are_listed_with_all_their_fields(lead: Any, raised: None) -> None:
     told = (await lead.get("/api/v1/alarms")).json()
-    assert set(told) == {"sequence", "items", "next"}
+    assert set(told) == {"sequence", "items", "next", "flood", "rows"}
     item = next(i for i in told["items"] if i["id"] == ALARM)
     assert item["occurrence"] == OCCURRENCE
     assert item["version"] == 1
@@ -154,7 +154,6 @@ async def test_a_body_that_is_no_object_is_400(lead: Any, raised: None, content:
     ("method", "path"),
     [
         ("GET", "/api/v1/nothing"),
-        ("POST", f"/api/v1/alarms/{ALARM}/explode"),
         ("POST", f"/api/v1/alarms/{ALARM}/explode"),
         ("DELETE", "/api/v1/alarms"),
         ("POST", "/healthz"),
@@ -319,3 +318,48 @@ async def test_a_bug_is_500_without_inner_words(
     assert answer.status_code == 500
     assert "KeyError" not in answer.text
     assert json.loads(answer.text)["code"] == "API-500"
+
+
+async def test_an_alarm_that_was_never_raised_can_be_looked_at_and_shelved(
+    web: Any, lead: Any, daemon: Any
+) -> None:
+    """A technician who is about to clean a sensor shelves it before it alarms."""
+    quiet = "hd/panel-1/h2s-0002:gas"
+    found = (await lead.get(f"/api/v1/alarms/{quiet}")).json()
+    assert (found["occurrence"], found["version"], found["state"]) == ("0", 0, "normal")
+    wish = {"occurrence": "0", "version": 0, "command": str(uuid.uuid4()), "reason": "清洗"}
+    wish |= {"kind": "timed", "seconds": 600}
+    await lead.post(f"/api/v1/alarms/{quiet}/shelve", json=wish)
+    asked = daemon.commands[-1]
+    assert (asked["action"], asked["details"]) == ("shelve", {"kind": "timed", "seconds": 600})
+    assert (await lead.get("/api/v1/alarms/hd/panel-1/nothing:gas")).status_code == 404
+
+
+async def test_a_second_person_signs_with_the_password_and_is_named(
+    lead: Any, raised: None, daemon: Any
+) -> None:
+    """A borrowed name without its password must not count as the second person."""
+    permit = {"permit": "JX-1", "until": str(2**62), "reason": "检修"}
+    for pin, status in (("wrong", 401), ("气防值班-2026", 200)):
+        second = {"second": {"person": "operator", "pin": pin}}
+        answer = await lead.post(
+            f"/api/v1/alarms/{ALARM}/out-of-service", json={**body(), **permit, **second}
+        )
+        assert (answer.status_code == 401) == (status == 401)
+    told = daemon.commands[-1]
+    assert told["second"] == {"id": "operator", "role": "operator", "enterprise": ""}
+    assert told["details"] == {"permit": "JX-1", "until": 2**62}
+    logins = [record["body"]["result"] for record in daemon.records if record["kind"] == "login"]
+    assert logins[-2:] == ["wrong", "second"]
+
+
+@pytest.mark.parametrize(
+    ("action", "field"),
+    [("shelve", {"seconds": "60"}), ("out-of-service", {"until": 5}), ("reset", {"reading": 1}),
+     ("ack", {"by": "soon"}), ("out-of-service", {"second": "li"})],
+)  # fmt: skip
+async def test_details_that_cannot_be_read_are_400(
+    lead: Any, raised: None, action: str, field: dict[str, Any]
+) -> None:
+    answer = await lead.post(f"/api/v1/alarms/{ALARM}/{action}", json={**body(), **field})
+    assert answer.status_code == 400

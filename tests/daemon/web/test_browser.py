@@ -8,9 +8,11 @@ import shutil
 import signal
 import urllib.request
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flooding import flood
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 pytestmark = pytest.mark.browser
@@ -166,6 +168,43 @@ async def test_thousands_of_alarms_are_windowed_and_none_is_lost(
     await expect(console.row(VOTE)).to_be_visible()
 
 
+async def test_a_flood_of_thousands_is_a_few_rows_that_open_and_none_is_lost(
+    console: Any, daemon: Any, tmp_path: Path
+) -> None:
+    await console.login()
+    page = console.page
+    await expect(page.locator("#flood")).to_be_hidden()
+    flood(tmp_path, daemon, 5_000)
+    daemon.raise_alarm("hd/panel-1/h2s-0001:gas", "orange", level=2)
+    daemon.raise_alarm("hd/tank-a:vote-h2s", "red")
+    mark = page.locator("#flood")
+    await expect(mark).to_contain_text("报警集中")
+    await expect(mark).to_contain_text("10分内 5000 条")
+    await expect(mark).to_contain_text("◆红 1 ▲橙 1")
+    await expect(mark).to_contain_text("■黄 2500 ●蓝 2500")
+    row = page.locator('tr[data-alarm="fold:hd/tank-a|state"]')
+    await expect(row).to_have_attribute("data-n", "5000")
+    # Orange stays single and on top, red in its band; with the row that is every alarm there is.
+    shown = page.locator("#list tr.row")
+    await expect(shown).to_have_count(2)
+    await expect(shown.first).to_have_attribute("data-grade", "orange")
+    await expect(page.locator("#listcount")).to_contain_text("5002")
+    await row.click()
+    await expect(row).to_have_attribute("aria-expanded", "true")
+    await expect(console.row("hd/p/x-0000:state")).to_have_count(0)  # far below, windowed
+    assert await shown.count() < 80
+    await page.evaluate("listbox.scrollTop = listbox.scrollHeight")
+    await expect(console.row("hd/p/x-0001:state")).to_be_visible()
+    await page.evaluate("listbox.scrollTop = 0")
+    await row.click()
+    await expect(shown).to_have_count(2)
+    # One key or button undoes it.
+    await mark.locator("button").click()
+    await expect(row).to_have_count(0)
+    await expect(mark).not_to_contain_text("已合并")
+    await expect(shown.nth(5)).to_have_attribute("data-grade", re.compile("yellow|blue"))
+
+
 async def test_a_lost_stream_is_a_curtain_with_a_buzz_and_nothing_is_sent(
     console: Console, daemon: Any, child: Any
 ) -> None:
@@ -268,3 +307,27 @@ FASTER = """
 const now = performance.now.bind(performance);
 performance.now = () => now() * 4;
 """
+
+
+async def test_an_alarm_is_shelved_with_a_reason_and_shown_again(
+    console: Console, daemon: Any
+) -> None:
+    """What is hidden says who hid it and why, makes no sound, and stays on the list."""
+    await console.login()
+    daemon.raise_alarm(ALARM)
+    row = console.row(ALARM)
+    await row.locator("td").nth(5).click()
+    panel = console.page.locator("#detail")
+    await panel.locator('button[data-act="shelve"]').click()
+    form = panel.locator('form[data-form="shelve"]')
+    await form.locator("[name=reason]").fill("探头清洗")
+    await form.locator("[name=minutes]").fill("30")
+    await form.locator("button").click()
+    await expect(row).to_have_attribute("data-state", "shelved")
+    asked = daemon.commands[-1]
+    assert (asked["action"], asked["reason"]) == ("shelve", "探头清洗")
+    assert asked["details"] == {"kind": "timed", "seconds": 1800}
+    await expect(panel).to_contain_text("探头清洗")
+    await expect(console.page.locator("body")).to_have_attribute("data-sound", "none")
+    await panel.locator('button[data-act="unshelve"]').click()
+    await expect(row).to_have_attribute("data-state", "unack_active")

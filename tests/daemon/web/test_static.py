@@ -18,7 +18,15 @@ FAMILIES = {
         "normal", "unack_active", "ack_active", "rtn_unack", "latched_unack", "latched_ack",
         "shelved", "suppressed_by_design", "out_of_service",
     },
-    "act": {"silence", "ack", "reset"},
+    "act": {
+        "silence", "ack", "reset", "shelve", "unshelve", "out-of-service", "return-to-service",
+        "dispose",
+    },
+    "mask": {
+        "shelved", "plant", "out_of_service", "reason", "minutes", "permit", "hours", "second",
+        "pin",
+    },
+    "dispose": {"open", "handled", "verified", "cause", "measure", "evidence"},
     "role": {
         "operator", "shift-lead", "technician", "on-call", "engineer", "safety", "drill-leader",
         "approver", "enterprise", "viewer", "auditor", "admin",

@@ -1,6 +1,8 @@
 // The panel beside the list: why this alarm, its set points with their clauses, and its trend.
 import { GRADES, SHAPES, alarmName, clock, millis, number, place, pointOf, shown, span, tagOf, timezone } from "./format.js";
 import { current, t } from "./i18n.js";
+import { disposal } from "./dispose.js";
+import { masks } from "./masks.js";
 
 const SPANS = { m5: 300, h1: 3600, h8: 28800, d7: 604800 };
 const LIVE_MAX = 4000;
@@ -29,7 +31,7 @@ function make(tag, className, words) {
 export class Detail {
   constructor(state, on) {
     this.state = state;
-    this.on = on; // {points()}
+    this.on = on; // {points(), act(action, item, fields)}
     this.root = document.getElementById("detail");
     this.item = null;
     this.point = null;
@@ -74,7 +76,9 @@ export class Detail {
     this.why = make("dl", "why");
     this.holder = make("div", "chart");
     this.note = make("p", "muted");
-    this.root.append(this.value, this.why, this.picker(), this.holder, this.note);
+    const hidden = masks(item, this.state, this.on.act);
+    const about = this.on.disposition(this.item.occurrence === item.occurrence ? item : this.item);
+    this.root.append(this.value, this.why, disposal(about, this.state, this.on.act), hidden, this.picker(), this.holder, this.note);
     this.refresh();
     await this.explain(item.id, asked);
     if (this.point && asked === this.asked) await this.trend(asked);
@@ -110,7 +114,7 @@ export class Detail {
     row("why.because", why.line?.[current()]);
     row("why.text", why.text);
     row("why.clause", why.clause);
-    row("why.person", why.person);
+    row("why.person", [why.person, why.second].filter(Boolean).join("、"));
     this.limits = why.limits ?? [];
     if (why.voters?.length) this.voters(why);
     for (const limit of why.limits ?? [])

@@ -1,6 +1,7 @@
 // The alarm list: a fixed band of red, and below it every other alarm, windowed: only the rows in
 // view exist in the page, none is ever dropped. Order freezes while the pointer is among the rows.
 import { ROMAN, SHAPES, UNACKED, URGENCY, alarmName, clock, limit, millis, place, shown, span, tagOf, worst } from "./format.js";
+import { Flood } from "./flood.js";
 import { t } from "./i18n.js";
 
 export const COLUMNS = ["grade", "state", "raised", "lasting", "place", "tag", "alarm", "value", "quality", "act"];
@@ -29,6 +30,7 @@ export class List {
     this.dirty = true;
     this.box = document.getElementById("listbox");
     this.body = document.querySelector("#list tbody");
+    this.flood = new Flood(() => this.change());
     this.band = document.querySelector("#band tbody");
     this.listen();
   }
@@ -40,6 +42,11 @@ export class List {
     this.box.addEventListener("pointerleave", () => { this.pointerAt = -Infinity; this.change(); });
     document.getElementById("alarms").addEventListener("click", (event) => {
       const row = event.target.closest("tr[data-alarm]");
+      if (row && this.flood.toggle(row.dataset.alarm)) {
+        this.pointerAt = -Infinity;
+        this.change();
+        return this.select(row.dataset.alarm);
+      }
       const item = row && this.state.alarms.get(row.dataset.alarm);
       if (!item) return;
       this.select(item.id);
@@ -128,11 +135,12 @@ export class List {
     const red = all.filter((item) => item.grade === "red");
     this.bandIds = red.slice(0, most).map((item) => item.id);
     const banded = new Set(this.bandIds);
-    const rest = all.filter((item) => !banded.has(item.id) && this.passes(item)).map((item) => item.id);
-    this.filtered = all.length - banded.size - rest.length;
+    const frozen = now - this.pointerAt < FREEZE_MS;
+    const passing = all.filter((item) => !banded.has(item.id) && this.passes(item));
+    const rest = this.flood.fold(passing, frozen ? this.order : []);
+    this.filtered = all.length - banded.size - passing.length;
     this.total = all.length;
     this.redMore = red.length - this.bandIds.length;
-    const frozen = now - this.pointerAt < FREEZE_MS;
     if (frozen) {
       const present = new Set(rest);
       const kept = this.order.filter((id) => present.has(id) || (this.gone.has(id) && !banded.has(id)));
@@ -148,6 +156,7 @@ export class List {
 
   render() {
     if (this.dirty || (this.added && performance.now() - this.pointerAt >= FREEZE_MS)) this.sort();
+    this.flood.draw(this.state.alarms);
     fill(this.band, this.bandIds, this, 0);
     const note = document.getElementById("bandnote");
     note.textContent = this.redMore > 0 ? t("band.more", { n: this.redMore }) : this.bandIds.length ? "" : t("band.none");
@@ -188,7 +197,8 @@ function fill(body, ids, list, first, below = 0) {
     if (next !== row) body.insertBefore(row, next);
     cursor = row;
     const item = list.state.alarms.get(id);
-    patch(row, item ?? list.gone.get(id)?.item, list, !item);
+    if (list.flood.rows.has(id)) list.flood.patch(row, id, list);
+    else patch(row, item ?? list.gone.get(id)?.item, list, !item);
     row.setAttribute("aria-rowindex", String(first + n + 2));
   });
   if (body.parentElement.id === "list") spacer(body, "below", below * ROW, null);
