@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 # `make test` has every server: a skip is a failure.
 ALL_REQUIRED := PARKWATCH_REQUIRE_ALL=1
 
-.PHONY: help setup demo test check fix bench fuzz powercut chaos long influxd lock apt-test chroot-demo clean-room-test
+.PHONY: help setup demo test check fix bench fuzz powercut chaos simtest long influxd lock apt-test chroot-demo clean-room-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ fuzz: setup ## random parks against a slow engine: make fuzz ONLY=rules SECONDS=
 powercut: setup ## recorded writes cut at random moments: make powercut IMAGES=100000 ARGS="--seed N"
 	@PYTHONPATH=tests $(BIN)/python tests/powercut/powercut.py --images $(or $(IMAGES),2000) $(ARGS)
 
+simtest: setup ## an hour of the daemon on a virtual clock a seed: make simtest SEEDS=20000 FIRST=1; BUGS=1 hunts the planted bugs
+	@PYTHONPATH=tests $(BIN)/python tests/sim/simtest.py --seeds $(or $(SEEDS),500) --first $(or $(FIRST),1) \
+	    $(if $(BUGS),--bugs) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
 chaos: setup ## kill -9 in a storm and at every named point: make chaos KILLS=1000 ARGS="--seed N"
 	@PYTHONPATH=tests $(BIN)/python tests/chaos/chaos.py --kills $(or $(KILLS),100) $(ARGS)
 
@@ -83,6 +87,8 @@ long: setup ## everything in full: 100,000 power cuts, 1,000 kills
 	@failed=0; \
 	$(MAKE) powercut IMAGES=100000 || failed=1; \
 	$(MAKE) chaos KILLS=1000 || failed=1; \
+	$(MAKE) simtest SEEDS=20000 || failed=1; \
+	$(MAKE) simtest BUGS=1 SEEDS=200 || failed=1; \
 	exit $$failed
 
 lock: setup ## write the locks anew from pyproject.toml; UPGRADE=1 takes newer versions

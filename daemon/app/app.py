@@ -253,7 +253,8 @@ class App:
         await self.history.close()
         await self.committer.close()
         self._reader.close()
-        self._db.close()
+        if not self.committer.hung:
+            self._db.close()
 
     def _spawn(self, name: str, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

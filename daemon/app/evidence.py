@@ -18,9 +18,8 @@ def sha256_of(data: Path, evidence: str) -> str:
     """
     if not evidence.startswith(FOLDER):
         return ""
-    folder = (data / FOLDER).resolve()
-    path = (data / evidence).resolve()
     try:
+        folder, path = (data / FOLDER).resolve(), (data / evidence).resolve()
         if path.parent != folder or path.stat().st_size > BYTES_MAX:
             raise _fault(evidence)
         return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,7 +12,7 @@ from typing import Any
 
 from parkwatch.daemon.app import beside
 from parkwatch.daemon.journal.archive import newest_to
-from parkwatch.daemon.journal.journal import Entry
+from parkwatch.daemon.journal.journal import Entry, Record
 from parkwatch.daemon.outbox.messages import Delivery
 from parkwatch.rules.gaps import Last, at_start
 
@@ -58,7 +58,11 @@ def resumed(data: Path, db: sqlite3.Connection, now: int) -> Resumed:
         ]  # fmt: skip
         body["lost"] = len(lost)
         body["announced"] = announced[:ANNOUNCED_MAX]
-    sent = [_delivery(line, now) for line in announced if line.get("state") == "sent"]
+    sent = [
+        _delivery(line, now)
+        for line in announced
+        if line.get("state") == "sent" and line.get("key")
+    ]
     before = [
         b for record in newest_to(db, LOOKED_AT, ["gap"]) for b in record.body.get("announced", ())
     ]
@@ -67,12 +71,17 @@ def resumed(data: Path, db: sqlite3.Connection, now: int) -> Resumed:
 
 def _last(db: sqlite3.Connection) -> Last:
     """The engine's snapshot is committed every 10 s, whatever happens: the journal's heartbeat."""
-    (alive,) = db.execute(
-        "SELECT max((SELECT ifnull(max(time), 0) FROM record),"
-        " (SELECT ifnull(max(time), 0) FROM snapshot))"
-    ).fetchone()
+    (alive,) = db.execute("SELECT ifnull(max(time), 0) FROM snapshot").fetchone()
+    told = [r.time for r in newest_to(db, LOOKED_AT) if not _of_rotation(r)]
+    alive = max(alive, *told, 0)
     start, stopped = _run_before(db)
-    return Last(int(alive), stopped, str(start.get("boot", "")))
+    return Last(alive, stopped, str(start.get("boot", "")))
+
+
+def _of_rotation(record: Record) -> bool:
+    """A rotation of a stopped daemon's journal watches nothing."""
+    begins_file = record.kind == "start" and "pid" not in record.body
+    return begins_file or record.kind in ("migration", "snapshot")
 
 
 def _run_before(db: sqlite3.Connection) -> tuple[Mapping[str, Any], str]:

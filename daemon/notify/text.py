@@ -24,7 +24,7 @@ from parkwatch.rules.transition import Transition
 UNITS_MAX = 70
 PLACE_MAX = 8
 NEXT_MAX = 12
-ZONES_MAX = 5
+ZONES_MAX = 4
 OXYGEN_NORMAL = 20.9
 _EVACUATED = ("gas", "vote")
 _GONE = {"latched_unack": words.VERIFY, "rtn_unack": words.STILL_UNACKNOWLEDGED}

@@ -72,6 +72,12 @@ class Committer:
         """Why nothing is committed any more."""
         return self._fault
 
+    @property
+    def hung(self) -> bool:
+        """Whether the disk still holds the thread after `close`: then no connection can be closed,
+        and no process that waits for its threads ends."""
+        return self._closing and self._thread.is_alive()
+
     def start(self) -> None:
         """Begin, in the running loop."""
         self._loop = asyncio.get_running_loop()

@@ -23,6 +23,7 @@ __all__ = [
     "transaction",
 ]
 BUSY_S = 5.0
+_OF_THE_DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 REOPENED_MAX = 10
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a damaged file raises: SQLite's message may quote its broken schema, which is no text."""
@@ -61,7 +62,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """The writing connection, made with its schema where the file is new.
 
     A file of an older schema is migrated first. Raises JournalFault JNL-001 (not durable), JNL-002
-    (another schema), JNL-003 (not a database), JNL-008 (a migration would change records).
+    (another schema), JNL-003 (not a database), JNL-008 (a migration would change records), JNL-010
+    (the disk refuses).
     """
     try:
         _migrate(path)
@@ -108,6 +110,13 @@ def _inode(path: Path) -> int:
 
 
 def _unusable(path: Path, error: Exception) -> JournalFault:
+    """A disk that refuses is no damaged file: the next start may find it well (exit 70)."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+        return JournalFault(
+            "JNL-010",
+            f"日志所在磁盘出错 the journal's disk fails: {path}: {error}",
+            "检查磁盘;守护进程将重启 check the disk; the daemon starts again",
+        )
     return JournalFault(
         "JNL-003",
         f"日志文件无法打开 the journal cannot be opened: {path}: {error}",

@@ -306,6 +306,7 @@ class Book:
             self.last[alarm.id] = (alarm.occurrence, alarm.version)
             self._replan(before, NEVER)
         else:
+            self.alarms[alarm.id] = alarm  # What ended its mask as it rose was normal for a moment.
             self._replan(before, alarm.due)
 
     def _replan(self, before: int, after: int) -> None:

@@ -31,8 +31,8 @@ SHIFT_NS = 12 * 3600 * SECOND_NS
 @dataclass(frozen=True, slots=True)
 class Mask:
     """One reason to hide an alarm. `since`, `until` are engine time in ns, NEVER where it has no
-    end; `level` and `grade` up to which a shelf hides; `signed`: an override lets a suppression hide what may
-    never be masked."""
+    end; `level` and `grade` up to which a shelf hides; `signed`: an override lets a suppression
+    hide what may never be masked."""
 
     since: int
     until: int = NEVER

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from every_kind import formula
-from small_park import S, T0
+from small_park import T0, S
 
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.site import Device, Limit, Point, Site, Suppression, Zone
@@ -169,6 +169,8 @@ class Model:
             life.realarm = None
         if to == "normal":
             life.reached, life.latching, life.told = 0, False, True
+            if not life.masks:
+                life.grade = life.peak = Grade.BLUE
 
     # Conditions ------------------------------------------------------------------------------
 
@@ -274,6 +276,12 @@ class Model:
             for gas in (GAS_A, GAS_B):
                 if "shelved" in self.lives[gas].masks:
                     self.lift(gas, "shelved", "unshelve", unseen=True)
+
+    def holds(self, alarm: str) -> bool:
+        """Whether the condition is TRUE as far as it is seen."""
+        if alarm in self.rows:
+            return self.rows[alarm] > 0 and self.seen[POINT_OF[alarm]]
+        return self.lives[alarm].level > 0
 
     def vote_holds(self) -> bool:
         return any(self.rows[gas] == 2 for gas in (GAS_A, GAS_B))

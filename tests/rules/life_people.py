@@ -80,7 +80,7 @@ def _ack(model: Model, life: Life, command: Command) -> bool:
     return True
 
 
-def _silence(model: Model, life: Life, command: Command) -> bool:  # noqa: ARG001
+def _silence(model: Model, life: Life, command: Command) -> bool:
     return life.core != "normal"
 
 
@@ -148,7 +148,8 @@ def _withdraw(model: Model, life: Life, command: Command) -> bool:
         return False
     if command.enterprise and (second is None or second.enterprise):
         return True  # It is only a request.
-    if (life.active or unknown(model, command.alarm)) and second is None:
+    doubt = life.active or model.holds(command.alarm) or unknown(model, command.alarm)
+    if doubt and second is None:
         return False
     cover = Cover(command.person, until, second.person if second else "")
     model.cover(command.alarm, "out_of_service", "out_of_service", cover)

@@ -221,7 +221,7 @@ class Oracle:
         alarm = self.alarms.get(name)
         if alarm is None or alarm.state == "normal" or (alarm.state, action) not in NEXT:
             return
-        if action == "reset" and self._unknown(name):
+        if action == "reset" and self._maybe(name):
             return
         self._say(name, action, alarm.grade)
 
@@ -372,7 +372,8 @@ class Oracle:
         hidden = [self._alarm(c).grade for c in own if self._alarm(c).mask]
         return max((least, *hidden), key=lambda grade: URGENCY[grade])
 
-    def _unknown(self, name: str) -> bool:
+    def _maybe(self, name: str) -> bool:
+        """TRUE (also while its on-delay runs) or UNKNOWN."""
         owner, _, group = name.rpartition(":")
         if group.startswith("vote-"):
             return any(
@@ -383,7 +384,7 @@ class Oracle:
                 and f"vote-{channel.point.gas.lower()}" == group
             )  # fmt: skip
         return any(
-            c.truth == "U"
+            c.truth in "TU"
             for channel in self.channels
             for c in channel.conditions
             if channel.point.id == owner and c.limit.group == group

@@ -238,9 +238,9 @@ class SlowAlarms(Oracle):
         if (active and not most) or (true and not active):
             self._condition(name, 0 if active else 1, "red", self.now, latch=True)
 
-    def _unknown(self, name: str) -> bool:
+    def _maybe(self, name: str) -> bool:
         own = [r for r in self.rows if not r.limit.shadow and self._name(r.limit) == name]
         for (zone, gas), rows in self._electorates().items():
             if name == f"{zone}:vote-{gas.lower()}":
-                own = rows
-        return any(row.truth == "U" for row in own)
+                return any(row.truth == "U" for row in rows)
+        return any(row.truth in "TU" for row in own)

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from life_model import (
     ALARMS,
-    AREA,
     DISK,
     GAS_A,
     GAS_B,
     HOUR,
     READS,
-    STOP,
     VOTE,
     Cover,
     Model,
@@ -27,7 +26,7 @@ from life_model import (
     site,
 )
 from life_people import ask
-from small_park import S, T0, batch
+from small_park import T0, S, batch
 
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
@@ -43,6 +42,12 @@ SECONDS = st.sampled_from(
     [None, Signer("li", "shift-lead"), Signer("li", "shift-lead"), Signer("wang", "operator"),
      Signer("zhang", "shift-lead"), Signer("zhao", "enterprise", "hd")]
 )  # fmt: skip
+READINGS = st.none() | st.tuples(
+    st.sampled_from(["CH4", "CH4", "", "H2S"]),
+    st.sampled_from([0.0, 0.0, 60.0]),
+    st.sampled_from([0, 0, 15 * 60 * S, 15 * 60 * S + 1, -60 * S, -60 * S - 1]),
+)
+"""Gas, value and age of a portable reading."""
 PAUSES = st.sampled_from([0, 1, S, 60 * S, HOUR // 4, HOUR // 2, HOUR, 3 * HOUR])
 NUDGES = st.sampled_from([-1, 0, 0, 0, 1, 5 * S])
 
@@ -157,16 +162,17 @@ class Lives(RuleBasedStateMachine):
 
     @rule(
         alarm=st.sampled_from([GAS_A, GAS_B, VOTE, "hd/p/sif:state", *ALARMS]), role=ROLES,
-        older=st.sampled_from([0, 0, 0, 1]), second=SECONDS, value=st.sampled_from([0.0, 0.0, 60.0]),
-        age=st.sampled_from([0, 0, 15 * 60 * S, 15 * 60 * S + 1, -60 * S, -60 * S - 1]),
-        gas=st.sampled_from(["CH4", "CH4", "", "H2S"]), typed=st.booleans(),
+        older=st.sampled_from([0, 0, 0, 1]), second=SECONDS, typed=READINGS,
     )  # fmt: skip
     def reset(
-        self, alarm: str, role: str, older: int, second: Signer | None, value: float, age: int,
-        gas: str, *, typed: bool,
+        self, alarm: str, role: str, older: int, second: Signer | None,
+        typed: tuple[str, float, int] | None,
     ) -> None:  # fmt: skip
-        reading = {"gas": gas, "value": value, "instrument": "X-1", "at": self.model.now - age}
-        details = {"reading": reading} if typed else {}
+        details: dict[str, Any] = {}
+        if typed is not None:
+            gas, value, age = typed
+            at = self.model.now - age
+            details = {"reading": {"gas": gas, "value": value, "instrument": "X-1", "at": at}}
         self._ask("reset", alarm, role, older=older, second=second, details=details)
 
     @rule(
@@ -274,8 +280,8 @@ def _assert_cover(mask: Any, cover: Cover) -> None:
     assert mask.get("one_shot", False) == cover.one_shot
 
 
-TestLives = Lives.TestCase
+TestLives = pytest.mark.timeout(300)(Lives.TestCase)
 TestLives.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, derandomize=True, database=None,
+    max_examples=120, stateful_step_count=50, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip

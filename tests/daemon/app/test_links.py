@@ -60,6 +60,15 @@ def test_a_link_is_as_grave_as_what_became_blind(links: LinkAlarms) -> None:
     assert (raised.alarm, str(raised.grade)) == ("hd/panel-1:link", "orange")
 
 
+def test_a_link_names_the_zones_that_nobody_sees(links: LinkAlarms) -> None:
+    down = DriverEvent("hd/panel-1", "link_down", "timeout", small_park.T0, {})
+    (raised, *_) = links.react(down)[1]
+    assert raised.cause["text"] == "timeout; 未受监视 not watched: tank、shed、boiler"
+    up = replace(down, kind="link_up", text="answers")
+    back = [t for t in links.react(up)[1] if t.alarm == raised.alarm]
+    assert back[0].cause["text"] == "answers"
+
+
 @pytest.mark.parametrize(("heard", "stale"), [("panel-1", False), ("panel-9", True), ("", True)])
 def test_only_a_heartbeat_that_names_the_device_keeps_it_from_stale(
     heard: str, *, stale: bool

@@ -102,6 +102,7 @@ async def test_an_orange_alarm_is_tried_over_each_channel_of_its_people(
     world.lose(happened(grade=Grade.ORANGE))
     await world.told()
     assert to(provider) == [("sms", "13800000001"), ("sms", "liqiang"), ("work", "13800000001")]
+    await world.unrecorded.close()
     lines = [line for line in beside.read(world.unrecorded._data) if line["what"] == "announced"]
     assert {line["state"] for line in lines} == {"failed"}
 

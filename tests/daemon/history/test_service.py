@@ -122,9 +122,13 @@ async def test_a_folder_that_cannot_be_written_is_a_counted_gap(
     assert history.lost == 2
     await wait_until_async(lambda: ears.says("system/history:gap", active=True), "the gap is told")
     assert "2 条" in ears.heard[0][2]
+    for _ in range(20):
+        await history.append(batch([3.0]))
     (tmp_path / "spool").unlink()
     await history.append(batch([3.0]))
     await wait_until_async(lambda: ears.says("system/history:gap", active=False), "and its end")
+    assert [active for _, active, _ in ears.heard] == [True, False]  # no record a batch
+    assert "22 条" in ears.heard[1][2]
     await wait_until_async(lambda: history.stored == 1, "history goes on")
     await history.close()
 

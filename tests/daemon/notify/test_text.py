@@ -70,6 +70,11 @@ def test_the_texts_of_the_specification(what: Transition, text: str) -> None:
          "PSHH-201 动作 14:03 立即处置"),
         (happened(alarm=f"{PANEL}:link", cause={"points": 31}),
          "华东化工 panel-1 失联 31点状态未知 14:03 请检查"),
+        (happened(alarm=f"{PANEL}:link",
+                  cause={"points": 31, "zones": ["huadong/tank-a", "huadong/boiler"]}),
+         "panel-1 失联 31点状态未知 罐区A、1#锅炉房 14:03 请检查"),
+        (happened(alarm=f"{PANEL}:link", cause={"points": 9, "zones": ["huadong/boiler"] * 7}),
+         "1#锅炉房等7区 14:03"),
         (
             happened(alarm="huadong/tank-a:blind-h2s", cause={"healthy": 0, "heads": 2}),
             "华东化工罐区A 硫化氢失去监视 0/2只可见 14:03",

@@ -1,17 +1,21 @@
-"""A full disk: what was kept for the journal is given up, and the same groups are tried again."""
+"""A full disk: what was kept for the journal is given up, and the same groups are tried again.
+A disk that hangs holds nothing up."""
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
-from journaling import committer
+from journaling import committer, until
 
 from parkwatch.daemon.journal.journal import Entry
 from parkwatch.daemon.journal.verify import verify
+from parkwatch.daemon.pipeline import commit
 from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.daemon.store.database import JournalFault, open_writer
 
+SMALL = Group(entries=[Entry("system", {"n": 1})])
 LARGE = Group(entries=[Entry("system", {"text": "满" * 40_000})])
 
 
@@ -52,7 +56,7 @@ async def test_a_disk_that_stays_full_is_a_fault_and_what_was_committed_stays(
     db = open_writer(tmp_path / "journal.db")
     release = lambda: tries.pop() if tries else False  # noqa: E731
     async with committer(tmp_path, db, release) as (made, _, trouble):
-        await made.submit(Group(entries=[Entry("system", {"n": 1})]), 1)
+        await made.submit(SMALL, 1)
         limit(db, db.execute("PRAGMA page_count").fetchone()[0] + 2)
         with pytest.raises(JournalFault) as found:
             await made.submit(LARGE, 2)
@@ -60,6 +64,27 @@ async def test_a_disk_that_stays_full_is_a_fault_and_what_was_committed_stays(
         assert "full" in found.value.what
         limit(db, 1 << 20)
         with pytest.raises(JournalFault):  # not on this handle
-            await made.submit(Group(entries=[Entry("system", {"n": 2})]), 3)
+            await made.submit(SMALL, 3)
         assert trouble == ["JNL-010"]
     assert verify(tmp_path).records == 2
+
+
+async def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "COMMIT_S_MAX", 0.1)
+    monkeypatch.setattr(commit, "CLOSE_S", 0.1)
+    answers = threading.Event()
+    async with committer(tmp_path) as (made, db, trouble):
+        await made.submit(SMALL, 1)
+        assert not made.hung
+        db.set_authorizer(lambda *_: sqlite3.SQLITE_OK if answers.wait(20) else 1)
+        with pytest.raises(JournalFault) as found:
+            await made.submit(LARGE, 2)
+        assert found.value.code == "JNL-011"
+        await made.close()
+        assert trouble == ["JNL-011"]
+        assert made.hung
+        answers.set()
+        assert until(lambda: not made.hung)
+        db.set_authorizer(None)

@@ -128,3 +128,23 @@ def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
     lock = FolderLock(path)  # Whatever the first one's end was like.
     assert path.read_text() == f"{os.getpid()}\n"
     lock.release()
+
+
+def test_a_disk_that_refuses_at_the_start_is_no_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 70 starts again on a disk that may be well by then; exit 6 would wait for a person."""
+
+    class Failing(sqlite3.Connection):
+        def execute(self, sql: str, *more: object) -> sqlite3.Cursor:
+            if sql == "PRAGMA journal_mode=WAL":
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR | 3 << 8  # a write
+                raise error
+            return super().execute(sql, *more)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Failing))
+    with pytest.raises(JournalFault) as failed:
+        open_writer(tmp_path / "journal.db")
+    assert failed.value.code == "JNL-010"

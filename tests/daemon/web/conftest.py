@@ -138,8 +138,9 @@ class FakeDaemon:
                 data = {"items": [self.item(p) for p in self.described]}
             case "alarm":
                 return self.quiet(request["alarm"])
-            case "alarms":
-                data = {"sequence": self.sequence, "items": list(self.alarms.values())}
+            case "alarms" | "dispositions" as op:
+                shown = filter(lambda i: op == "alarms" or "disposition" in i, self.alarms.values())
+                data = {"sequence": self.sequence, "items": list(shown)}
             case "health":
                 data = self.health()
             case "record":

@@ -171,13 +171,12 @@ async def test_thousands_of_alarms_are_windowed_and_none_is_lost(
 async def test_a_flood_of_thousands_is_a_few_rows_that_open_and_none_is_lost(
     console: Any, daemon: Any, tmp_path: Path
 ) -> None:
-    await console.login()
     page = console.page
-    await expect(page.locator("#flood")).to_be_hidden()
-    flood(tmp_path, daemon, 5_000)
-    daemon.raise_alarm("hd/panel-1/h2s-0001:gas", "orange", level=2)
-    daemon.raise_alarm("hd/tank-a:vote-h2s", "red")
     mark = page.locator("#flood")
+    flood(tmp_path, daemon, 5_000)
+    await console.login()
+    daemon.raise_alarm(ALARM, "orange", level=2)
+    daemon.raise_alarm(VOTE, "red")
     await expect(mark).to_contain_text("报警集中")
     await expect(mark).to_contain_text("10分内 5000 条")
     await expect(mark).to_contain_text("◆红 1 ▲橙 1")
@@ -331,3 +330,29 @@ async def test_an_alarm_is_shelved_with_a_reason_and_shown_again(
     await expect(console.page.locator("body")).to_have_attribute("data-sound", "none")
     await panel.locator('button[data-act="unshelve"]').click()
     await expect(row).to_have_attribute("data-state", "unack_active")
+
+
+async def test_what_is_to_be_disposed_of_is_listed_and_written_while_the_alarm_goes_on(
+    console: Console, daemon: Any, wait_until_async: Callable[..., Any]
+) -> None:
+    texts = {"cause": "阀门内漏", "measure": "更换垫片", "evidence": "照片 12"}
+    found = {"state": "open", "due": "1", "person": "", "second": "", "overdue": True,
+             "revision": 1, **dict.fromkeys(texts, "")}  # fmt: skip
+    item = daemon.raise_alarm(ALARM, "red")
+    daemon.change({**item, "version": 2, "disposition": found})
+    await console.login()
+    page = console.page
+    await expect(page.locator("#undisposed summary")).to_contain_text("待处置 1 · 逾期 1")
+    await page.locator("#undisposed summary").click()
+    await page.locator("#undisposed button").click()
+    form = page.locator('form[data-form="dispose"]')
+    for name, text in texts.items():
+        await form.locator(f"[name={name}]").fill(text)
+    daemon.move(ALARM, "ack_active")
+    await expect(page.locator("#detail .value")).to_contain_text("已确认")
+    await expect(form.locator("[name=measure]")).to_have_value(texts["measure"])
+    await form.locator("button").click()
+    await wait_until_async(lambda: daemon.commands, "a command")
+    asked = daemon.commands[-1]
+    assert (asked["action"], asked["alarm"], asked["version"]) == ("dispose", ALARM, 3)
+    assert asked["details"] == {**texts, "revision": 1}

@@ -315,6 +315,52 @@ async def test_consoles_are_counted(served: Served, wait_until_async: Callable[.
     assert not served.web.mirror.watchers
 
 
+async def test_what_is_not_recorded_comes_apart_and_without_a_sequence(
+    served: Served, daemon: Any
+) -> None:
+    daemon.raise_alarm(ALARM)
+    await _mirrored(served, ALARM)
+    console, foreign = await served.console(), await served.console("xy-operator")
+    before = (await console.until("snapshot"))["sequence"]
+    await foreign.until("snapshot")
+    lost = {**daemon.alarms[ALARM], "grade": "red", "unrecorded": True}
+    daemon.emit({"type": "unrecorded", "event": "rise", "item": lost})
+    told = await console.until("unrecorded")
+    assert (told["item"]["id"], told["item"]["grade"]) == (ALARM, "red")
+    assert "sequence" not in told
+    assert served.web.mirror.sequence == before
+    assert served.web.mirror.alarms[ALARM]["grade"] != "red"
+    later = await served.console()  # who comes later is told too
+    await later.until("snapshot")
+    assert (await later.until("unrecorded"))["item"]["unrecorded"]
+    daemon.raise_alarm(FOREIGN)
+    assert [
+        f["item"] async for f in _until(foreign, "transition") if f["type"] == "unrecorded"
+    ] == []
+    # The next start of the daemon has it on record: nothing is apart any more.
+    daemon.emit({"type": "record", "seq": 1, "time": "1", "kind": "config", "body": {}})
+    await console.until("snapshot")
+    assert served.web.mirror.unrecorded == {}
+
+
+async def test_the_daemon_learns_how_many_may_act(
+    served: Served, daemon: Any, wait_until_async: Callable[..., Any]
+) -> None:
+    await wait_until_async(lambda: daemon.manned == 0, "nobody is there")
+    first = await served.open("operator")
+    await served.open("viewer")
+    await served.open("hd-operator")
+    await wait_until_async(lambda: daemon.manned == 1, "one of the park who may act")
+    await first.close()
+    await wait_until_async(lambda: daemon.manned == 0, "and nobody again")
+
+
+async def _until(console: Console, kind: str) -> AsyncIterator[dict[str, Any]]:
+    """Frames up to the first of a kind."""
+    while (told := await console.frame())["type"] != kind:
+        yield told
+
+
 async def _drain(socket: ClientConnection) -> None:
     async with asyncio.timeout(DEADLINE_S):
         while True:

@@ -37,7 +37,11 @@ export class Undisposed {
   of(item) {
     const key = keyOf(item);
     if (!this.items.has(key) && this.done.has(key)) return { ...item, disposition: { ...item.disposition, state: "verified" } };
-    return this.items.get(key) ?? item;
+    const listed = this.items.get(key);
+    if (!listed) return item;
+    const { disposition: said } = item;
+    const newer = said?.revision > listed.disposition.revision ? said : listed.disposition;
+    return { ...(listed.version > item.version ? listed : item), disposition: newer };
   }
 
   // The journal has grown: what it says of dispositions is asked for, not more often than needed.

@@ -90,7 +90,7 @@ export class List {
     const known = this.versions.get(item.id);
     if (known?.occurrence === item.occurrence && known.version === item.version) return;
     // Only what calls again (a rise, a raise anew) must have been looked at before it is answered.
-    const calls = item.core === "unack_active" && known?.occurrence === item.occurrence;
+    const calls = item.core === "unack_active" && !item.mask && known?.occurrence === item.occurrence;
     const before = calls ? known.version : null;
     this.versions.set(item.id, { occurrence: item.occurrence, version: item.version, since: performance.now(), before });
   }
