@@ -22,7 +22,7 @@ from parkwatch.daemon.app.evidence import sha256_of
 from parkwatch.daemon.app.links import LinkAlarms
 from parkwatch.daemon.app.restore import memory, policy_of, remember, restore
 from parkwatch.daemon.app.resumed import Resumed
-from parkwatch.daemon.app.supervisor import keep
+from parkwatch.daemon.app.supervisor import end, keep
 from parkwatch.daemon.app.systemd import Notifier
 from parkwatch.daemon.app.tick import tick
 from parkwatch.daemon.app.unrecorded import ALARM, BLIND_LEAST_S, LEAST_S, Unrecorded
@@ -52,6 +52,8 @@ log = logging.getLogger("parkwatch.app")
 SENDER = "notify"
 BEAT_S_MAX = 5.0
 WAITING_MAX = 500
+SENDER_END_S = 4.0
+"""The sender's calls get some seconds to end; SIGTERM has 10 s in all."""
 
 
 class App:
@@ -227,18 +229,14 @@ class App:
     async def quiesce(self) -> None:
         """Stop the sources; commit what is in flight with a last snapshot. Messages under way end
         first, while alarms are still watched."""
-        await self._end([task for task in self._tasks if task.get_name() == SENDER])
+        sending = [task for task in self._tasks if task.get_name() == SENDER]
+        await end(sending, SENDER_END_S)
         self.door.hold()
-        await self._end(self._tasks)
+        await end(self._tasks)
         while not self._failure.done():
             await self.pipeline.drain()
             if self.pipeline.depth == 0:
                 break
-
-    async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def change(self, wanted: Plan, sha256: str) -> None:
         """Commit a change of the configuration, once quiet."""
