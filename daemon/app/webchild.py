@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ STOP_S = 3.0
 
 
 class WebChild:
-    """Keeps `python -m parkwatch.daemon.web DATA` running until `run` is cancelled."""
+    """Keeps `python -m parkwatch.daemon.web DATA PID` running until `run` is cancelled."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -31,7 +32,7 @@ class WebChild:
         while True:
             started = asyncio.get_running_loop().time()
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "parkwatch.daemon.web", str(self._data)
+                sys.executable, "-m", "parkwatch.daemon.web", str(self._data), str(os.getpid())
             )
             self._process, self.pid = process, process.pid
             try:

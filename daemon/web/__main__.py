@@ -1,4 +1,4 @@
-"""`python -m parkwatch.daemon.web DATA`: the daemon's child that serves the console."""
+"""`python -m parkwatch.daemon.web DATA PID`: the daemon's child that serves the console."""
 
 from __future__ import annotations
 

@@ -37,9 +37,9 @@ FIRST_S = 60.0
 EXIT_OK, EXIT_UNREACHABLE = 0, 4
 
 
-async def serve(data: Path) -> int:
-    """Mirror the daemon of a data folder and serve it until the daemon or a signal ends it."""
-    parent = os.getppid()  # At once: a daemon that dies while we start is gone too.
+async def serve(data: Path, parent: int) -> int:
+    """Mirror the daemon of a data folder and serve it until that or a signal ends it; `parent` is
+    the daemon's pid, as it said: one that was killed while we started is gone too."""
     mirror = Mirror(data / "run" / "live.sock")
     following = asyncio.create_task(mirror.run(), name="mirror")
     try:
@@ -197,9 +197,9 @@ async def _first_of(*work: Awaitable[Any]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m parkwatch.daemon.web DATA`."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m parkwatch.daemon.web DATA_DIR\n")
+    """`python -m parkwatch.daemon.web DATA PID`, PID of the daemon that starts it."""
+    if len(arguments) != 2 or not arguments[1].isdecimal():
+        sys.stderr.write("usage: python -m parkwatch.daemon.web DATA_DIR DAEMON_PID\n")
         return 2
     logging.basicConfig(
         level=logging.INFO,
@@ -208,4 +208,4 @@ def main(arguments: list[str]) -> int:
     )
     # The terminal's Ctrl-C is the daemon's to handle; it then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return asyncio.run(serve(Path(arguments[0])))
+    return asyncio.run(serve(Path(arguments[0]), int(arguments[1])))

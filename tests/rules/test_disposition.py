@@ -208,6 +208,16 @@ def test_a_promise_is_kept_by_saying_what_was_done_and_replaced_by_the_next_one(
     assert len(promised(grade=Grade.BLUE).advance(T0 + 600 * S)[1]) == 1
 
 
+def test_what_was_promised_and_done_before_a_restart_is_not_asked_for_after_it() -> None:
+    steps = [("raise", GAS, Grade.ORANGE, 1), ("promise", GAS, Grade.ORANGE, 1),
+             ("handle", GAS, Grade.ORANGE, 1), ("restart", GAS, Grade.ORANGE, 1)]  # fmt: skip
+    world = World(restarts=True)
+    for step in steps:
+        world.step(*step)
+    assert world.made.next_due() is None
+    assert world.made.advance(world.now + 7200 * S) == ([], [])
+
+
 def test_a_snapshot_of_another_form_is_not_read() -> None:
     assert readable(Dispositions().snapshot())
     for other in (b"", b"{}", b'{"version": 99}', b"[]", b"\xff"):

@@ -234,3 +234,59 @@ def test_a_link_a_shelf_and_a_permit_over_one_fault_end_one_by_one() -> None:
         assert each.state(fault) == ("shelved", "unack_active")
         each.wait(3 + H)
         assert each.state(fault) == ("unack_active", "unack_active")
+
+
+def test_a_rise_to_a_level_that_was_shelved_ends_the_shelf_too() -> None:
+    asker = world()
+    asker.read(1, {TEMP: 20.0})
+    assert asker.shelve(H).ok
+    asker.read(2, {TEMP: 10.0})
+    assert asker.state()[0] == "shelved", "a fall is no rise"
+    asker.read(3, {TEMP: 20.0})
+    assert asker.state()[0] == "unack_active"
+
+
+@pytest.mark.parametrize("whole", [None, False, True])
+def test_what_reached_level_2_latches_at_its_peak_through_a_restart(*, whole: bool | None) -> None:
+    asker = world()
+    asker.read(1, {GAS_1: 60.0})
+    asker.read(2, {GAS_1: 30.0})
+    if whole is not None:
+        engine = Engine(site(), T0 + 3 * S)
+        snapshot = None if whole else asker.engine.snapshot()
+        engine.restore(snapshot, asker.said if whole else [], T0 + 3 * S)
+        asker.engine = engine
+    asker.read(4, {GAS_1: 0.0})
+    view = asker.engine.alarm(GAS_A)
+    assert view is not None
+    assert (view.core, view.grade) == ("latched_unack", Grade.ORANGE)
+
+
+AT = T0 + 5 * S
+GOOD_READING = {"gas": "CH4", "value": 1.0, "instrument": "X-1", "at": AT}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({}, ""), ({"value": 24.9}, ""), ({"value": 25.0}, "ALM-421"), ({"value": 60.0}, "ALM-421"),
+     ({"gas": "H2S"}, "ALM-419"), ({"gas": ""}, "ALM-419"), ({"instrument": ""}, "ALM-413"),
+     ({"value": None}, "ALM-413"), ({"value": math.nan}, "ALM-413"), ({"value": True}, "ALM-413"),
+     ({"at": AT - 900 * S}, ""), ({"at": AT - 900 * S - 1}, "ALM-420"),
+     ({"at": AT + 60 * S}, ""), ({"at": AT + 60 * S + 1}, "ALM-420"), ({"at": None}, "ALM-413")],
+)  # fmt: skip
+def test_what_is_not_seen_is_reset_by_two_with_a_portable_reading(
+    change: dict[str, object], code: str
+) -> None:
+    asker = world()
+    asker.read(1, {GAS_1: 60.0})
+    asker.read(2, {GAS_1: 0.0})
+    assert asker.ask("ack", GAS_A).ok
+    asker.read(5, {GAS_1: math.nan}, BAD | Reason.CALIBRATING)
+    reading = GOOD_READING | change
+    assert asker.ask("reset", GAS_A, second=None, details={"reading": reading}).code == "ALM-411"
+    outcome = asker.ask("reset", GAS_A, details={"reading": reading})
+    assert outcome.code == code
+    if not code:
+        (done,) = outcome.transitions
+        assert (done.after, done.cause["person"], done.cause["second"]) == ("normal", "zhang", "li")
+        assert done.cause["reading"] == reading

@@ -26,6 +26,17 @@ HOUR = 3600 * S
 TEXTS = {"cause": "误报:蒸汽", "measure": "移位", "evidence": "照片"}
 
 
+CALM = {A: 0.0, B: 0.0, ALONE: 30.0, O2: 20.9, LEVEL: 0.0, TRIP: 0.0}
+READINGS = [small_park.batch(at, CALM) for at in range(1, 60, 2)]
+
+
+def asked(number: int, occurrence: int, **details: Any) -> Asked:
+    command = Command(f"c{number}", "dispose", GAS, occurrence, 1, "wang", "operator",
+                      details={**TEXTS, **details})  # fmt: skip
+    answer: Any = None
+    return Asked(command, {}, answer)
+
+
 class Daemon:
     """Turns on a real journal, without a loop; `restart` is a new process on the same disk."""
 
@@ -64,8 +75,7 @@ class Daemon:
     def raised(self) -> int:
         """The occurrence of a yellow alarm."""
         self.now = T0 + 60 * S
-        calm = {A: 0.0, B: 0.0, ALONE: 30.0, O2: 20.9, LEVEL: 0.0, TRIP: 0.0}
-        self.turn(*(small_park.batch(at, calm) for at in range(1, 60, 2)))
+        self.turn(*READINGS)
         return self.found().occurrence
 
     def found(self) -> Disposition:
@@ -74,12 +84,7 @@ class Daemon:
         return found
 
     def dispose(self, number: int, occurrence: int, **details: Any) -> dict[str, Any]:
-        view = self.turns.engine.alarm(GAS)
-        assert view is not None
-        command = Command(f"c{number}", "dispose", GAS, occurrence, view.version, "wang",
-                          "operator", details={**TEXTS, **details})  # fmt: skip
-        answer: Any = None
-        (told,) = self.turn(Asked(command, {}, answer))
+        (told,) = self.turn(asked(number, occurrence, **details))
         return told
 
     def kinds(self, kind: str) -> list[dict[str, Any]]:
@@ -135,6 +140,19 @@ def test_a_command_that_is_repeated_after_a_crash_changes_nothing(daemon: Daemon
     refused = daemon.dispose(2, occurrence)
     assert refused["error"]["status"] == 409
     assert len(daemon.kinds("command")) == 2
+
+
+def test_an_alarm_is_disposed_of_in_the_turn_that_raises_it(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Daemon(tmp_path / "other")
+    occurrence = other.raised()  # Computed from the readings alone: the same in every process.
+    other.db.close()
+    daemon.now = T0 + 60 * S
+    assert daemon.turn(*READINGS, asked(1, occurrence)) == [{"ok": True}]
+    before = daemon.found()
+    daemon.restart()
+    assert daemon.found() == before
+    assert before.state == "handled"
 
 
 def test_records_stand_in_the_order_in_which_things_happened(daemon: Daemon) -> None:

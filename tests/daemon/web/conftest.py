@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -370,7 +371,7 @@ class Child:
     async def start(self) -> str:
         """The address where it listens."""
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "parkwatch.daemon.web", str(self.data),
+            sys.executable, "-m", "parkwatch.daemon.web", str(self.data), str(os.getpid()),
             stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         listen = self.data / "run" / "listen.json"

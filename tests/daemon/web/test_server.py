@@ -40,8 +40,9 @@ async def test_it_ends_when_the_daemon_that_started_it_is_gone(
     daemon: Any, tmp_path: Path, wait_until_async: Any
 ) -> None:
     daemon_like = (
-        "import subprocess, sys, time\n"
-        f"subprocess.Popen([sys.executable, '-m', 'parkwatch.daemon.web', {str(tmp_path)!r}])\n"
+        "import os, subprocess, sys, time\n"
+        "words = [sys.executable, '-m', 'parkwatch.daemon.web']\n"
+        f"subprocess.Popen([*words, {str(tmp_path)!r}, str(os.getpid())])\n"
         "time.sleep(60)\n"
     )
     parent = await asyncio.create_subprocess_exec(
@@ -94,6 +95,20 @@ def test_an_address_of_another_machine_is_a_fault_in_words(tmp_path: Path) -> No
 
 def test_usage() -> None:
     assert main([]) == 2
+    assert main(["data", "x"]) == 2
+
+
+async def test_a_daemon_that_was_killed_while_it_started_leaves_no_orphan(
+    daemon: Any, tmp_path: Path
+) -> None:
+    """In a restart storm each would hold a port and 50 MB for ever."""
+    gone = await asyncio.create_subprocess_exec(sys.executable, "-c", "pass")
+    await gone.wait()
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "parkwatch.daemon.web", str(tmp_path), str(gone.pid),
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert await asyncio.wait_for(child.wait(), 30) == 0
 
 
 @pytest.mark.parametrize("passwords", [False, True])
