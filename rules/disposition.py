@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -329,7 +329,8 @@ def _runs(d: Disposition) -> bool:
 
 
 def _plain(found: Disposition | Promise) -> dict[str, Any]:
-    return {k: str(v) if isinstance(v, StrEnum) else v for k, v in asdict(found).items()}
+    said = {name: getattr(found, name) for name in found.__slots__}  # asdict copies deeply.
+    return {k: str(v) if isinstance(v, StrEnum) else v for k, v in said.items()}
 
 
 def _disposition(row: Mapping[str, Any]) -> Disposition:

@@ -59,6 +59,11 @@ class Engine(Evaluation):
     def receiveds(self) -> NDArray[np.int64]:
         return self._channels.receiveds[: self._n]
 
+    @property
+    def delaying(self) -> bool:
+        """Whether a delay may be running."""
+        return bool(self._table.timers)
+
     # Conditions from outside, commands ------------------------------------------------------
 
     def condition(

@@ -27,6 +27,10 @@ from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import AlarmView, Command, Transition
 
 SNAPSHOT_NS = 10 * SECOND_NS
+RUNNING_SNAPSHOT_NS = 2 * SECOND_NS
+"""While a delay runs: a kill costs it at most so much of its progress."""
+SNAPSHOT_SHARE = 20
+"""A snapshot that takes long is made so many times its duration apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ class Turns:
         self._policy = policy
         self._links = links
         self._now = now
-        self._next_snapshot = now() + SNAPSHOT_NS
+        self._snapshot_at, self._snapshot_took = 0, 0  # The first turn saves what was restored.
 
     def next_due(self) -> int | None:
         """When something is due without an item; None where nothing is."""
@@ -150,9 +154,13 @@ class Turns:
         engine.restore(snapshot, [], now)
         work.entries.append(Entry("gap", stalled(since, now)))
 
+    def _snapshot_due(self) -> int:
+        pause = RUNNING_SNAPSHOT_NS if self.engine.delaying else SNAPSHOT_NS
+        return self._snapshot_at + max(pause, SNAPSHOT_SHARE * self._snapshot_took)
+
     def snapshot_next(self) -> None:
         """Let the next group carry a snapshot."""
-        self._next_snapshot = 0
+        self._snapshot_at = 0
 
     def take(self, item: Item, work: Work) -> None:
         """Decide what one item means."""
@@ -207,9 +215,9 @@ class Turns:
         work.entries += [Entry("disposition", body) for body in late]
         plans = self._plans(work, overdue, now)
         snapshot: Mapping[str, bytes] = {}
-        if now >= self._next_snapshot:
-            self._next_snapshot = now + SNAPSHOT_NS
+        if now >= self._snapshot_due():
             snapshot = self.memory()
+            self._snapshot_at, self._snapshot_took = now, self._now() - now
         if not (work.entries or plans or snapshot):
             return None
         for plan in plans:

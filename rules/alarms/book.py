@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from parkwatch.rules.alarms import masks
@@ -99,10 +100,10 @@ class Book:
         alarm = self.alarms.get(alarm_id)
         if alarm is None:
             alarm = self.alarms[alarm_id] = self.at_rest(alarm_id)
-        hidden, before = masks.hides(alarm.masks), alarm.due
-        alarm.masks[reason] = mask
+        before, renewed = alarm.due, alarm.masks.get(reason)
+        alarm.masks[reason] = mask if renewed is None else replace(mask, since=renewed.since)
         self._replan(before, alarm.due)
-        if not hidden and masks.hides(alarm.masks):
+        if reason != LINK:
             self.veiled.append(alarm_id)
         event = _COVERED[reason]
         return [
@@ -164,9 +165,8 @@ class Book:
     ) -> list[Transition]:
         """An alarm that came and went under the mask of a link or plant state was told to nobody:
         without it nothing is left to acknowledge (ISA-18.2: re-evaluated)."""
-        was = masks.hides(alarm.masks)
         self._replan(alarm.masks.pop(reason).until, NEVER)
-        if was and not masks.hides(alarm.masks):
+        if reason != LINK:
             self.veiled.append(alarm.id)
         after = unacknowledged(alarm.state) if unseen else alarm.state
         told = reason in (LINK, PLANT) and not alarm.masks and alarm.quiet

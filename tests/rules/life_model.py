@@ -180,7 +180,7 @@ class Model:
         self.seen[point] = level is not None
         if alarm is None:
             self._plant(PLANT_OF[point], on=level == 1)
-            self.now += 1  # What is computed of a moment's readings is known when it is over.
+            self.advance(self.now + 1)  # A moment is judged when it is over.
             return
         sways = False
         if alarm in self.witness and self.witness[alarm] != (level is not None):

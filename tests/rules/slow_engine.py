@@ -187,6 +187,9 @@ class SlowEngine(SlowAlarms):
             if row.limit.until and row.limit.until <= due:
                 row.limit = replace(row.limit, limit=row.limit.bound, until=0)
                 self._rejudge([row])
+        if self.alone_until and self.alone_until[0] <= due:
+            self.alone_until = [at for at in self.alone_until if at > due]
+            self._votes()
         self._complete_parts(due)
         self._look_at_clocks(due)
         for index, channel in enumerate(self.channels):
@@ -200,9 +203,6 @@ class SlowEngine(SlowAlarms):
         for row in ended:
             row.end()
         self._settle(ended)
-        if self.alone_until and self.alone_until[0] <= due:
-            self.alone_until = [at for at in self.alone_until if at > due]
-            self._votes()
         for name, alarm in list(self.alarms.items()):
             if alarm.again_at is not None and alarm.again_at <= due:
                 self._say(name, "realarm", alarm.grade)

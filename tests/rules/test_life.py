@@ -209,8 +209,8 @@ class Lives(RuleBasedStateMachine):
 
     @rule(alarm=st.sampled_from(ALARMS))
     def close(self, alarm: str) -> None:
-        if alarm == VOTE and self.model.vote_holds():
-            return  # A zone's vote is closed with its detectors.
+        if alarm in (VOTE, GAS_A, GAS_B) and self.model.vote_holds():
+            return  # What becomes of a vote then is the new configuration's.
         life = self.model.lives[alarm]
         if life.core != "normal" or life.masks:
             was = "out_of_service" in life.masks

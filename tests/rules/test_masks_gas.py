@@ -290,3 +290,21 @@ def test_what_is_not_seen_is_reset_by_two_with_a_portable_reading(
         (done,) = outcome.transitions
         assert (done.after, done.cause["person"], done.cause["second"]) == ("normal", "zhang", "li")
         assert done.cause["reading"] == reading
+
+
+def test_who_is_taken_out_of_service_under_a_shelf_is_no_witness_either() -> None:
+    asker = world()
+    asker.read(1, {GAS_1: 60.0})
+    assert asker.shelve(H, GAS_B, at=2).ok
+    assert asker.state(VOTE)[0] == "normal"
+    assert asker.withdraw(H, GAS_B, at=3).ok
+    assert asker.state(VOTE)[0] == "unack_active"
+
+
+def test_a_renewed_permit_does_not_put_off_the_red_of_a_blind_zone() -> None:
+    asker = world()
+    asker.read(1, {GAS_1: 30.0})
+    assert asker.withdraw(H, GAS_A, at=2).ok
+    assert asker.withdraw(2 * H, GAS_A, at=100).ok
+    (mask,) = (m.mask for m in asker.engine.masked())
+    assert (mask.since, mask.until) == (T0 + 2 * S, T0 + 2 * H * S)
