@@ -76,11 +76,12 @@ class Writer:
         if group.cancel or group.timers:
             timer_rows.drop(db, group.cancel)
             timer_rows.put(db, group.timers)
-        if group.snapshot or group.cursors:
+        if group.snapshot:
             db.executemany(
                 "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)",
                 [(name, self._journal.seq, now, body) for name, body in group.snapshot.items()],
             )
+        if group.cursors:
             db.executemany(
                 "INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(group.cursors.items())
             )

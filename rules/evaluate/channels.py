@@ -248,7 +248,7 @@ class Channels:
 
     def unread(self, point: int) -> bool:
         """Not read since the start, and not stale yet."""
-        return not self.at_received[point] and self.at_quality[point] == BAD_COMMS
+        return not self.at_received[point] and self.at_quality[point] != BAD_STALE
 
     def finite(self, channel: int) -> float | None:
         """The value of a channel, None where there is none to show."""

@@ -19,7 +19,7 @@ from parkwatch.daemon.journal.verify import verify
 RELOAD = (
     ("applied.fsync", 1), ("applied.synced", 1), ("applied.synced", 2), ("config.before", 1),
     ("config.after", 1), ("replace.park.json.before", 1), ("replace.park.json.after", 1),
-    ("applied.synced", 3), ("gap.before", 1), ("gap.after", 1),
+    ("applied.synced", 3),
 )  # fmt: skip
 ROTATE = (
     ("snapshot.before", 1), ("snapshot.after", 1), ("hardlink_to.journal.db.before", 1),

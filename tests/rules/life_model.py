@@ -362,16 +362,16 @@ class Model:
 
     # Restart ---------------------------------------------------------------------------------
 
-    def restart(self, tail: Iterable[Transition], *, whole: bool) -> None:
+    def restart(self, tail: Iterable[Transition], witness: dict[str, bool], *, whole: bool) -> None:
         """Every channel is unknown until it is read; what was closed since the snapshot is read
-        anew."""
+        anew. `witness`: what the snapshot knew of lost detectors; others count until stale."""
         self.seen = dict.fromkeys(self.seen, False)
+        self.witness = witness
         last = {t.alarm: t.event for t in tail if t.event in LEVEL_EVENTS}
         for alarm in self.rows:
             if last.get(alarm) == "close":
                 self.rows[alarm] = 0
         if whole:
-            self.witness = dict.fromkeys(self.witness, True)
             for alarm in self.rows:
                 self.rows[alarm] = self.lives[alarm].level
         held = {life.masks["suppressed_by_design"].by for life in self.lives.values()

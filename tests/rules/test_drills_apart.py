@@ -104,7 +104,7 @@ def only(moves: Sequence[Move], who: str) -> list[Move]:
 
 @pytest.mark.timeout(300)
 @settings(
-    max_examples=60, deadline=None, derandomize=True, database=None,
+    max_examples=200, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(MOVES)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from asking import ACTIONS, CALM, HIGH, LOUD, MASKS, STATES, T0, Bench, S
+from asking import ACTIONS, CALM, HIGH, LOUD, MASKS, STATES, T0, Bench, S, site
 from life_model import HOUR
+
+from parkwatch.rules.engine import Engine
 
 LETS = {
     "normal": {},
@@ -125,3 +127,12 @@ def test_what_was_not_seen_or_may_not_be_is_refused(action: str, change: dict[st
         assert outcome.code
         assert outcome.transitions == ()
         assert bench.engine.snapshot() == before
+
+
+def test_what_was_closed_is_raised_anew_where_it_is_still_read_after_a_start() -> None:
+    """The journal says that it was closed, not that the condition is gone."""
+    bench = Bench("unack_active", "")
+    bench.keep(bench.engine.close(HIGH, T0, {"why": "closed_by_change"}))
+    journal, bench.engine = bench.said, Engine(site(latches=False), T0 + 9 * S)
+    bench.engine.restore(None, journal, T0 + 9 * S)
+    assert bench.see(10, LOUD) == [("raise", "unack_active")]

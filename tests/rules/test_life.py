@@ -59,7 +59,7 @@ class Lives(RuleBasedStateMachine):
         super().__init__()
         self.model, self.engine = Model(), Engine(site(), T0)
         self.journal: list[Transition] = []
-        self.snapshots: list[tuple[int, bytes]] = []
+        self.snapshots: list[tuple[int, bytes, dict[str, bool]]] = []
         self.unique: set[tuple[str, int, int]] = set()
         self.commands = 0
 
@@ -222,20 +222,23 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def snapshot(self) -> None:
-        self.snapshots.append((len(self.journal), self.engine.snapshot()))
+        self.snapshots.append(self._snapshot())
+
+    def _snapshot(self) -> tuple[int, bytes, dict[str, bool]]:
+        return len(self.journal), self.engine.snapshot(), dict(self.model.witness)
 
     @rule(which=st.integers(0, 5), whole=st.sampled_from([False, False, True]))
     def restart(self, which: int, *, whole: bool) -> None:
         """On a snapshot, new or old, and what was journaled since; or on the whole journal."""
         self._tick()
-        at, snapshot = 0, None
-        if not whole:
-            kept = [*self.snapshots[-3:], (len(self.journal), self.engine.snapshot())]
-            at, snapshot = kept[which % len(kept)]
+        kept = [*self.snapshots[-3:], self._snapshot()]
+        at, snapshot, witness = kept[which % len(kept)]
+        if whole:
+            at, witness = 0, dict.fromkeys(witness, True)
         tail = [Transition.from_body(t.body()) for t in self.journal[at:]]
         self.engine = Engine(site(), self.model.now)
-        self.engine.restore(snapshot, tail, self.model.now)
-        self.model.restart(tail, whole=whole)
+        self.engine.restore(None if whole else snapshot, tail, self.model.now)
+        self.model.restart(tail, witness, whole=whole)
         self.snapshots.clear()
 
     @invariant()
@@ -282,6 +285,6 @@ def _assert_cover(mask: Any, cover: Cover) -> None:
 
 TestLives = pytest.mark.timeout(300)(Lives.TestCase)
 TestLives.settings = settings(
-    max_examples=120, stateful_step_count=50, deadline=None, derandomize=True, database=None,
+    max_examples=500, stateful_step_count=50, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip

@@ -221,3 +221,16 @@ def test_a_signature_gone_from_the_configuration_hides_no_trip() -> None:
     again = restarted(asker, 3, both(0))
     again.wait(3.5)
     assert again.state(ESD) == ("unack_active", "unack_active")
+
+
+def test_a_plant_state_that_a_snapshot_knew_as_calibrating_is_unread_after_a_start() -> None:
+    asker = world()
+    asker.read(1, {AREA: 0.0}, BAD | Reason.CALIBRATING)
+    asker.wait(1.5)
+    snapshot = asker.engine.snapshot()
+    asker.said.clear()
+    stop(asker, 2, area=1.0)
+    again = Asker(Engine(park(), T0 + 3 * S))
+    again.engine.restore(snapshot, asker.said, T0 + 3 * S)
+    again.wait(4)
+    assert again.state()[0] == SUPPRESSED
