@@ -83,8 +83,9 @@ simtest: setup ## an hour of the daemon on a virtual clock a seed: make simtest 
 chaos: setup ## kill -9 in a storm and at every named point: make chaos KILLS=1000 ARGS="--seed N"
 	@PYTHONPATH=tests $(BIN)/python tests/chaos/chaos.py --kills $(or $(KILLS),100) $(ARGS)
 
-long: setup ## everything in full: 100,000 power cuts, 1,000 kills
+long: setup ## everything in full: 100,000 power cuts, 1,000 kills, 20,000 seeds, 10,000 bit flips
 	@failed=0; \
+	PYTHONPATH=tests $(BIN)/python tests/daemon/journal/bitflips.py --flips 10000 || failed=1; \
 	$(MAKE) powercut IMAGES=100000 || failed=1; \
 	$(MAKE) chaos KILLS=1000 || failed=1; \
 	$(MAKE) simtest SEEDS=20000 || failed=1; \
