@@ -24,6 +24,7 @@ from station import HIGH, LOW, Run, Station, let_pass, wait_for
 from storming import alarm
 
 from parkwatch.daemon.journal.verify import verify
+from parkwatch.daemon.notify.dispatch import TRIES_AT_ONCE
 from parkwatch.rules.fault import Fault
 
 SEEN = 4
@@ -185,6 +186,8 @@ class Storm:
         extra = sum(n - 1 for n in sends.values())
         before = sum(n - 1 for n in self._sends.values())
         self.result.worst = max(self.result.worst, extra - before)
+        if extra - before > TRIES_AT_ONCE:  # What was on its way over the one channel.
+            self.result.wrong.append(f"kill {self.result.kills}: {extra - before} extra sends")
         self._sends = sends
 
     # What must hold ------------------------------------------------------------------------
