@@ -55,6 +55,7 @@ class Book:
             return self.move(alarm, event, alarm.grade, now, live.cause)
         event = _event(alarm, live)
         out = self._uncover(alarm, event, live, now)
+        event = _event(alarm, live)  # What nobody had been told of is normal without its mask.
         alarm.level = live.level
         alarm.latching = alarm.latching or live.latch
         if before == 0:

@@ -234,3 +234,15 @@ def test_a_plant_state_that_a_snapshot_knew_as_calibrating_is_unread_after_a_sta
     again.engine.restore(snapshot, asker.said, T0 + 3 * S)
     again.wait(4)
     assert again.state()[0] == SUPPRESSED
+
+
+def test_a_leak_right_after_what_was_told_to_nobody_is_raised() -> None:
+    asker = world()
+    stop(asker, 1, area=1.0)
+    asker.read(2, {GAS_1: 30.0})
+    asker.read(3, {GAS_1: 0.0})
+    assert asker.state(GAS_A) == (SUPPRESSED, "rtn_unack")
+    asker.lives(GAS_A)
+    asker.read(4, {GAS_1: 60.0})
+    assert asker.lives(GAS_A) == [("unsuppress", "normal"), ("raise", "unack_active")]
+    assert asker.state(GAS_A) == ("unack_active", "unack_active")
