@@ -165,8 +165,8 @@ class Letters:
         query = (
             "SELECT key FROM outbox AS o WHERE state = 'superseded' AND NOT EXISTS (SELECT 1 FROM"
             " outbox AS n WHERE n.alarm = o.alarm AND n.person = o.person AND n.channel = o.channel"
-            " AND n.state <> 'superseded' AND (n.occurrence, n.version, n.tier, n.repeat) >"
-            " (o.occurrence, o.version, o.tier, o.repeat))"
+            " AND n.state <> 'superseded' AND (n.occurrence, n.version, n.tier, n.repeat,"
+            " n.created) > (o.occurrence, o.version, o.tier, o.repeat, o.created))"
         )
         for (key,) in db.execute(query):
             yield f"{key}: superseded, and no newer word went out"

@@ -220,8 +220,11 @@ class World:
                 self.oracle.feed(batch)
         self.oracle.advance(now)
         work, group = self.guarded(lambda: life.turn([*batches, *items]))
+        # A command that is repeated gets its first answer and decides nothing.
+        decided = {entry.body["command"] for entry in work.entries if entry.kind == "command"}
         for asked, answer in work.answers:
-            if answer["ok"] and asked.command.second is None:
+            alone = answer["ok"] and asked.command.second is None
+            if alone and asked.command.id in decided:
                 body = {"alarm": asked.command.alarm, "action": asked.command.action}
                 self.judge.say(self.judge.answered(body, now))
         if group is not None:

@@ -30,7 +30,8 @@ export class Undisposed {
     this.items = new Map();
     this.done = new Set();
     this.root = document.getElementById("undisposed");
-    this.looked = this.sequence = 0;
+    this.sequence = 0;
+    this.looked = -LOOK_MS; // The first look waits for nothing.
   }
 
   // The newest that is known of an occurrence.
@@ -64,7 +65,8 @@ export class Undisposed {
 
   clear() {
     this.items = new Map();
-    this.looked = this.sequence = 0;
+    this.sequence = 0;
+    this.looked = -LOOK_MS; // The first look waits for nothing.
     this.draw();
   }
 
