@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -355,3 +356,21 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         assert verdict.records >= max(told)
         assert verdict.anchored <= verdict.records
     assert verdict.anchored > 0  # beside the commits: the first kill may come before any anchor
+
+
+async def test_a_loop_that_was_busy_itself_accuses_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large park whose points all go stale at once blocks the loop for longer than a commit may
+    take: the daemon must not take its own work for a dead disk."""
+    monkeypatch.setattr(commit, "COMMIT_S_MAX", 0.3)
+    async with committer(tmp_path) as (made, _, trouble):
+        with made._wake:  # The thread can take nothing while the loop is busy.
+            task = asyncio.create_task(made.submit(said(1), 9))
+            await asyncio.sleep(0)
+            busy = time.monotonic() + 1.0
+            while time.monotonic() < busy:
+                pass
+        await asyncio.wait([task], timeout=5)
+        assert [record.kind for record in task.result()] == ["start", "system"]
+        assert not trouble
