@@ -51,6 +51,7 @@ class Letters:
         self._events: dict[tuple[str, int, int], Mapping[str, Any]] = {}
         self._owed: dict[str, int] = {}
         self._untaken: set[str] = set()
+        self._spoken: dict[str, tuple[int, int]] = {}
         self.calling: dict[str, tuple[int, int]] = {}
         """Alarms that call people: when it was told last, how often it is to be told (ns)."""
 
@@ -92,7 +93,11 @@ class Letters:
             if of["mask"]:
                 yield f"{key}: announced under the mask {of['mask']}"
             repeat = ground.REPEAT_S.get(of["grade"])
-            if repeat and alarm in self._untaken and of["to"] in UNACKNOWLEDGED:
+            spoken = (of["occurrence"], of["version"])
+            newest = self._spoken[alarm] = max(spoken, self._spoken.get(alarm, spoken))
+            # What is handed to another channel late sets no new interval; a repeat does.
+            sets = repeat and (spoken == newest or int(parts[5]))
+            if sets and alarm in self._untaken and of["to"] in UNACKNOWLEDGED:
                 self.calling[alarm] = (at, repeat * S)
 
     def delivery(self, body: Mapping[str, Any]) -> Iterator[str]:

@@ -182,7 +182,8 @@ class World:
 
     def fall(self, why: str, *, of: Life | None = None) -> None:
         """The process is gone; it rises again after a while."""
-        if self.life is None or (of is not None and of is not self.life):
+        healed = of is not None and not self.chance.on  # It was due before: too late now.
+        if self.life is None or healed or (of is not None and of is not self.life):
             return
         self.life = None
         self.crashes += 1
