@@ -208,16 +208,19 @@ class Settle:
             out += self.book.speak_for(name, now, linked=False, because={})
         alarm, before = self.book.alarms.get(name), bool(self.masked[point])
         self.masked[point] = alarm is not None and LINK in alarm.masks
-        if self.masked[point]:
+        if alarm is not None and self.masked[point]:
             for link in self.links.active(point):
-                out += self._lift(link, now)
+                out += self._lift(link, alarm.grade, now)
         if self.masked[point] != before and point in self.votes.of:
             out += self.blind(self.votes.of[point], now)
         return out
 
-    def _lift(self, link: str, now: int) -> list[Transition]:
+    def _lift(self, link: str, grade: Grade, now: int) -> list[Transition]:
+        """A link is at least of the grade of a fault that it speaks for. Each fault lifts it as it
+        comes, so nobody has to look at all the others: a thousand may come at once."""
         alarm = self.book.alarms[link]
-        grade = self.links.grade(self.links.points[link], alarm.grade)
+        if grade.urgency <= alarm.grade.urgency:
+            return []
         cause = {**alarm.cause, "suppressed": self.suppressed(link)}
         return self.book.level(link, now, Live(alarm.level, grade, now, cause))
 
