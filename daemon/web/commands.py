@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from parkwatch.daemon.pipeline.link import LinkFault
+from parkwatch.daemon.web import fields
 from parkwatch.daemon.web.auth import Auth
 from parkwatch.daemon.web.details import details
 from parkwatch.daemon.web.mirror import Mirror
@@ -31,10 +31,8 @@ from parkwatch.daemon.web.views import stringed
 COMMANDS = (
     ACK, SILENCE, RESET, SHELVE, UNSHELVE, OUT_OF_SERVICE, RETURN_TO_SERVICE, DISPOSE,
 )  # fmt: skip
-INT64_MAX = 2**63 - 1
 REASON_MAX = 500
 CONSOLE_MAX = 64
-_DECIMAL = re.compile(r"[0-9]{1,19}")
 
 
 async def command(
@@ -51,9 +49,9 @@ async def command(
         raise forbidden()
     if not sees(viewer, enterprise_of(alarm)):
         raise not_found()
-    mirror, fields = auth.mirror, _fields(body)
-    fields["details"] = details(action, body)
-    fields["second"] = await _second(auth, body, source)
+    mirror, asked = auth.mirror, _fields(body)
+    asked["details"] = details(action, body)
+    asked["second"] = await _second(auth, body, source)
     try:
         answer = await mirror.call(
             "command",
@@ -63,7 +61,7 @@ async def command(
             role=viewer.role,
             enterprise=viewer.enterprise,
             source=source,
-            **fields,
+            **asked,
         )
     except LinkFault as fault:
         if fault.code == "ALM-404" and mirror.alarm(alarm) is None:
@@ -96,31 +94,19 @@ def whole(mirror: Mirror, item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
-    seconds = body.get("seconds")
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
-        raise bad_request("seconds 须为数字 seconds is no number", "给出秒数 give seconds")
+    as_given = "原样发回列表中的 occurrence send it back as the list gave it"
     return {
-        "occurrence": occurrence(body.get("occurrence")),
+        "occurrence": fields.int64(body.get("occurrence"), "occurrence", as_given),
         "version": _version(body.get("version")),
         "command": _command_id(body.get("command")),
-        "reason": _text(body, "reason", REASON_MAX),
-        "console": _text(body, "console", CONSOLE_MAX) or None,
-        "seconds": seconds,
+        "reason": fields.text(body, "reason", REASON_MAX),
+        "console": fields.text(body, "console", CONSOLE_MAX) or None,
+        "seconds": fields.number(body, "seconds"),
     }
 
 
-def occurrence(value: Any) -> str:
-    """A decimal string of an int64. A JSON number is refused: a browser may have rounded it."""
-    if not isinstance(value, str) or not _DECIMAL.fullmatch(value) or int(value) > INT64_MAX:
-        raise bad_request(
-            "occurrence 须为十进制字符串 occurrence must be a decimal string",
-            "原样发回列表中的 occurrence send it back as the list gave it",
-        )
-    return value
-
-
 def _version(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= INT64_MAX:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= fields.INT64_MAX:
         raise bad_request(
             "version 须为整数 version must be a whole number",
             "原样发回列表中的 version send it back as the list gave it",
@@ -136,15 +122,3 @@ def _command_id(value: Any) -> str:
             "command 须为 UUID command must be a UUID",
             "每个命令生成一个新的 UUID make a new UUID for each command",
         ) from None
-
-
-def _text(body: Mapping[str, Any], key: str, most: int) -> str:
-    value = body.get(key, "")
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > most:
-        raise bad_request(
-            f"{key} 须为不超过 {most} 字的文本 {key} must be text of at most {most} characters",
-            "缩短文本 shorten it",
-        )
-    return value

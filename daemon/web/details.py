@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from parkwatch.daemon.web import fields
 from parkwatch.daemon.web.policy import ACK, DISPOSE, OUT_OF_SERVICE, RESET, SHELVE
 from parkwatch.daemon.web.refusal import bad_request
 
 TEXT_MAX = 200
-_NANOSECONDS = re.compile(r"[0-9]{1,19}")
 
 
 def details(action: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +36,7 @@ def _reset(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "reading": {
             "gas": _text(reading, "gas"),
-            "value": _number(reading, "value"),
+            "value": fields.number(reading, "value"),
             "instrument": _text(reading, "instrument"),
             "at": _time(reading, "at"),
         }
@@ -46,7 +44,7 @@ def _reset(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shelve(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {"kind": _text(body, "kind"), "seconds": _number(body, "seconds")}
+    return {"kind": _text(body, "kind"), "seconds": fields.number(body, "seconds")}
 
 
 def _out_of_service(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,33 +78,11 @@ _OF: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 
 
 def _text(body: Mapping[str, Any], key: str) -> str | None:
-    value = body.get(key)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or len(value) > TEXT_MAX:
-        raise bad_request(
-            f"{key} 须为不超过 {TEXT_MAX} 字的文本 {key} is text of at most {TEXT_MAX} characters",
-            "缩短文本 shorten it",
-        )
-    return value
-
-
-def _number(body: Mapping[str, Any], key: str) -> float | None:
-    value = body.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise bad_request(f"{key} 须为数字 {key} must be a number", f"给出数字 give {key} as one")
-    return value
+    return fields.text(body, key, TEXT_MAX) or None
 
 
 def _time(body: Mapping[str, Any], key: str) -> int | None:
     value = body.get(key)
     if value is None:
         return None
-    if not isinstance(value, str) or not _NANOSECONDS.fullmatch(value):
-        raise bad_request(
-            f"{key} 须为十进制字符串 (纳秒 UTC) {key} must be a decimal string of ns UTC",
-            "如 such as 1732345678000000000",
-        )
-    return int(value)
+    return int(fields.int64(value, key, "纳秒 UTC,如 ns UTC, such as 1732345678000000000"))

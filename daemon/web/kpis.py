@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 from parkwatch.daemon.ledger.kpi import Position, kpi
 from parkwatch.daemon.ledger.read import Deadline
+from parkwatch.daemon.web import fields
 from parkwatch.daemon.web.mirror import Mirror
 from parkwatch.daemon.web.policy import Viewer, enterprise_of, sees
-from parkwatch.daemon.web.refusal import Refusal, bad_request, not_found
+from parkwatch.daemon.web.refusal import Refusal, not_found
 from parkwatch.rules.fault import Fault
 
 DAYS_NS = 30 * 86_400 * 1_000_000_000
 DEADLINE_S = 30.0
-INT64_MAX = 2**63 - 1
 
 
 class Kpis:
@@ -36,8 +36,8 @@ class Kpis:
         """The report; `asked` has `from` and `to` (ns, the last 30 days), `names` the `zone` and
         `enterprise` of the position. Refusal 400, 404 (another enterprise's), 503."""
         position = self._position(viewer, names)
-        until = _whole(asked, "to", time.time_ns())
-        span = _whole(asked, "from", max(0, until - DAYS_NS)), until
+        until = fields.whole(asked, "to", time.time_ns())
+        span = fields.whole(asked, "from", max(0, until - DAYS_NS)), until
         zone = ZoneInfo(self._mirror.site["park"]["tz"])
         try:
             async with asyncio.timeout(2 * DEADLINE_S), self._slot:
@@ -67,12 +67,3 @@ class Kpis:
         own = [viewer.enterprise] if viewer.enterprise else names["enterprise"]
         zone_of = {point["id"]: point["zone"] for point in site["points"]}
         return Position(frozenset(own), frozenset(names["zone"]), zone_of)
-
-
-def _whole(asked: Mapping[str, str], key: str, default: int) -> int:
-    text = asked.get(key)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > INT64_MAX:
-        raise bad_request(f"{key} 须为整数 {key} must be a whole number", "纳秒 UTC ns UTC")
-    return int(text)

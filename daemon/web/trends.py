@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from parkwatch.daemon.web import fields
 from parkwatch.daemon.web.refusal import Refusal, bad_request
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.quality import BAD, STATUS_MASK, status_name
@@ -18,7 +19,6 @@ SPAN_NS_MAX = 366 * 86_400 * 1_000_000_000
 N_DEFAULT, N_MAX = 600, 5_000
 DEADLINE_S = 10.0
 AT_ONCE_MAX = 2
-INT64_MAX = 2**63 - 1
 
 
 class Reader(Protocol):
@@ -67,24 +67,15 @@ class Trends:
 
 def span(asked: Mapping[str, str]) -> tuple[int, int, int]:
     """`from`, `to` (ns) and `n` of a request; the last 15 min where nothing is asked."""
-    end = _whole(asked, "to", time.time_ns())
-    start = _whole(asked, "from", max(0, end - SPAN_NS))
-    n = _whole(asked, "n", N_DEFAULT)
+    end = fields.whole(asked, "to", time.time_ns())
+    start = fields.whole(asked, "from", max(0, end - SPAN_NS))
+    n = fields.whole(asked, "n", N_DEFAULT)
     if not start < end or end - start > SPAN_NS_MAX:
         raise bad_request(
             "时间段不正确 from must lie before to, by at most 366 days",
             "from、to 为纳秒 UTC from and to are ns UTC",
         )
     return start, end, min(max(n, 2), N_MAX)
-
-
-def _whole(asked: Mapping[str, str], key: str, default: int) -> int:
-    text = asked.get(key)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > INT64_MAX:
-        raise bad_request(f"{key} 须为整数 {key} must be a whole number", "纳秒 UTC ns UTC")
-    return int(text)
 
 
 def _shown(value: float, quality: int) -> float | None:
