@@ -131,12 +131,8 @@ class Dispatcher:
         """
         step = Step(now)
         for message in ambiguous:
-            lane = self._lanes.get(message.channel)
-            if now - message.created > _expires(message):
-                self._write(step, message, "expired", "过期 too old to help")
-            elif lane is None:
-                self._gone(step, message)
-            else:
+            lane = self._open(step, message)
+            if lane is not None:
                 lane.busy += 1
                 self._call(step, message, mark=REPEAT)
         return step
@@ -158,12 +154,10 @@ class Dispatcher:
         """What is sent, expires, fails or is handed over now; `waiting`: due, most urgent first."""
         step = Step(now)
         for message in waiting:
-            lane = self._lanes.get(message.channel)
-            if now - message.created > _expires(message):
-                self._write(step, message, "expired", "过期 too old to help")
-            elif lane is None:
-                self._gone(step, message)
-            elif lane.take(now, red=message.grade == "red"):
+            lane = self._open(step, message)
+            if lane is None:
+                continue
+            if lane.take(now, red=message.grade == "red"):
                 self._call(step, message)
             elif message.attempt == 0 and now - max(message.due, self._started) > HELD_NS:
                 # A channel that is stuck or out of tokens: the next one too; this one still tries.
@@ -207,9 +201,16 @@ class Dispatcher:
             text = f"{OVER}{text}"
         step.calls.append(replace(message, text=text))
 
-    def _gone(self, step: Step, message: Message) -> None:
-        self._write(step, message, "failed", "渠道已不存在 the channel is gone")
-        self._hand_over(step, message)
+    def _open(self, step: Step, message: Message) -> Lane | None:
+        """The lane of a message that may still go; what may not is written so."""
+        if step.now - message.created > _expires(message):
+            self._write(step, message, "expired", "过期 too old to help")
+            return None
+        lane = self._lanes.get(message.channel)
+        if lane is None:
+            self._write(step, message, "failed", "渠道已不存在 the channel is gone")
+            self._hand_over(step, message)
+        return lane
 
     def _hand_over(self, step: Step, message: Message) -> None:
         """Once, over the person's next channel."""
