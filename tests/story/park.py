@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+from parkwatch.daemon.cli.main import main
 
 T = TypeVar("T")
 STOP_S = 15.0
@@ -93,3 +96,39 @@ class Daemon:
         code = self.process.wait(STOP_S)
         self._log.close()
         return code
+
+
+class Folder:
+    """A park whose devices do not answer, and its daemon."""
+
+    def __init__(self, folder: Path) -> None:
+        assert main(["init", str(folder / "conf")]) == 0
+        self.config = folder / "conf/park.toml"
+        self.data = folder / "data"
+        self.daemon: Daemon | None = None
+
+    def start(self) -> Daemon:
+        listen = self.data / "run/listen.json"
+        listen.unlink(missing_ok=True)  # Of one that was killed.
+        self.daemon = Daemon(self.config, self.data)
+        wait_for(listen.exists, 30, "the daemon listens")
+        return self.daemon
+
+    def stop(self) -> None:
+        assert self.daemon is not None
+        assert self.daemon.stop() == 0
+        self.daemon = None
+
+    def tamper(self, statement: str) -> None:
+        """What somebody with the file and no daemon can do."""
+        db = sqlite3.connect(self.data / "journal.db")
+        db.execute("DROP TRIGGER record_is_never_changed")
+        db.execute("DROP TRIGGER record_is_never_deleted")
+        db.execute(statement)
+        db.commit()
+        db.close()
+
+    def alarm(self, name: str) -> dict[str, Any]:
+        daemon = self.daemon
+        assert daemon is not None
+        return wait_for(lambda: daemon.alarms().get(name), 20, name)

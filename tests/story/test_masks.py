@@ -10,20 +10,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from argon2 import PasswordHasher
-from park import Daemon, wait_for
-
-from parkwatch.daemon.cli.main import main
+from park import Folder
 
 GAS = "huadong/panel-1/ch4-0021:gas"
 PASSWORD = "second-secret"
 
 
-class Folder:
+class Signed(Folder):
     """A park whose devices do not answer; `second` has a password."""
 
     def __init__(self, folder: Path) -> None:
-        assert main(["init", str(folder / "conf")]) == 0
-        self.config = folder / "conf/park.toml"
+        super().__init__(folder)
         secret = folder / "conf/second"
         secret.write_text(PasswordHasher().hash(PASSWORD))
         secret.chmod(0o600)
@@ -31,14 +28,6 @@ class Folder:
         more = 'channels = []\npassword = "file:second"\n'
         text = self.config.read_text(encoding="utf-8")
         self.config.write_text(text + person + more, encoding="utf-8")
-        self.data = folder / "data"
-        self.daemon: Daemon | None = None
-
-    def start(self) -> Daemon:
-        (self.data / "run/listen.json").unlink(missing_ok=True)
-        self.daemon = Daemon(self.config, self.data)
-        wait_for((self.data / "run/listen.json").exists, 30, "the daemon listens")
-        return self.daemon
 
     def signed(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command for which the second person types the password."""
@@ -49,15 +38,15 @@ class Folder:
 
 
 @pytest.fixture
-def park(tmp_path: Path) -> Iterator[Folder]:
-    made = Folder(tmp_path)
+def park(tmp_path: Path) -> Iterator[Signed]:
+    made = Signed(tmp_path)
     yield made
     if made.daemon is not None:
         made.daemon.kill()
 
 
 @pytest.mark.timeout(120)
-def test_a_shelf_and_a_permit_outlive_a_kill(park: Folder) -> None:
+def test_a_shelf_and_a_permit_outlive_a_kill(park: Signed) -> None:
     daemon = park.start()
     code, _ = daemon.cli("alarms", "shelve", GAS, "--kind", "timed", "--minutes", "600")
     assert code == 5  # No reason, and longer than 8 h.

@@ -1,53 +1,14 @@
 """A restart believes nothing: not the journal's file, not the configuration's."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from park import Daemon, wait_for
-
-from parkwatch.daemon.cli.main import main
+from park import Folder, wait_for
 
 ROLLBACK = "system/journal:rollback"
 DAMAGED = "system/journal:damaged"
 BROKEN = "system/config:broken"
-
-
-class Folder:
-    """A park whose devices do not answer, and its daemon."""
-
-    def __init__(self, folder: Path) -> None:
-        assert main(["init", str(folder / "conf")]) == 0
-        self.config = folder / "conf/park.toml"
-        self.data = folder / "data"
-        self.daemon: Daemon | None = None
-
-    def start(self) -> Daemon:
-        listen = self.data / "run/listen.json"
-        self.daemon = Daemon(self.config, self.data)
-        wait_for(listen.exists, 30, "the daemon listens")
-        return self.daemon
-
-    def stop(self) -> None:
-        assert self.daemon is not None
-        assert self.daemon.stop() == 0
-        self.daemon = None
-
-    def tamper(self, statement: str) -> None:
-        """What somebody with the file and no daemon can do."""
-        db = sqlite3.connect(self.data / "journal.db")
-        db.execute("DROP TRIGGER record_is_never_changed")
-        db.execute("DROP TRIGGER record_is_never_deleted")
-        db.execute(statement)
-        db.commit()
-        db.close()
-
-    def alarm(self, name: str) -> dict[str, Any]:
-        daemon = self.daemon
-        assert daemon is not None
-        return wait_for(lambda: daemon.alarms().get(name), 20, name)
 
 
 @pytest.fixture
