@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from parkwatch.rules.alarms import commands
 from parkwatch.rules.alarms.alarm import Alarm, Live, Place
 from parkwatch.rules.alarms.commands import Facts
-from parkwatch.rules.alarms.masks import LINK, MaskView
 from parkwatch.rules.batch import DRILL
 from parkwatch.rules.equipment.detector import PANEL
 from parkwatch.rules.evaluate import state
@@ -182,15 +181,6 @@ class Engine(Evaluation):
             return book.view(alarm, Place(point.index, point.zone, point.enterprise), cause)
         zone = owner if owner in self._site.zones else ""
         return book.view(alarm, Place(-1, zone, owner.partition("/")[0]), cause)
-
-    def masked(self) -> list[MaskView]:
-        """Everything that is masked, one row a mask; a link's masks are in the link's own text."""
-        return [
-            MaskView(alarm.id, reason, mask)
-            for alarm in self._settle.book.alarms.values()
-            for reason, mask in alarm.masks.items()
-            if reason != LINK
-        ]
 
     def knows(self, alarm: str) -> bool:
         """Whether there is, was or may be such an alarm."""

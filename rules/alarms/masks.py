@@ -47,15 +47,6 @@ class Mask:
     signed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MaskView:
-    """One mask of one alarm as people list it; `reason`: out_of_service, plant or shelved."""
-
-    alarm: str
-    reason: str
-    mask: Mask
-
-
 Masks = Mapping[str, Mask]
 """Masks by reason: out_of_service, link, plant, shelved."""
 _DEFAULTS = {field.name: field.default for field in fields(Mask)}

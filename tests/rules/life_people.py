@@ -23,6 +23,7 @@ from life_model import (
 )
 from small_park import S
 
+from parkwatch.rules.engine import Engine
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.transition import Command
 
@@ -167,3 +168,8 @@ ACTIONS = {
     "ack": _ack, "silence": _silence, "reset": _reset, "shelve": _shelve, "unshelve": _unshelve,
     "out-of-service": _withdraw, "return-to-service": _give_back,
 }  # fmt: skip
+
+
+def masked(engine: Engine) -> list[tuple[str, str]]:
+    """Alarm and reason of every mask that people see."""
+    return [(view.alarm, reason) for view in engine.alarms() for reason in view.masks]

@@ -25,7 +25,7 @@ from life_model import (
     said,
     site,
 )
-from life_people import ask
+from life_people import ask, masked
 from small_park import T0, S, batch
 
 from parkwatch.rules.engine import Engine
@@ -275,7 +275,7 @@ class Lives(RuleBasedStateMachine):
         due = min(self.model.deadlines(), default=None)
         planned = self.engine.next_due()
         assert due is None or (planned is not None and planned <= max(due, self.model.now))
-        listed = {(m.alarm, m.reason) for m in self.engine.masked() if m.alarm in ALARMS}
+        listed = {each for each in masked(self.engine) if each[0] in ALARMS}
         assert listed == {
             (alarm, _reason(name))
             for alarm, life in self.model.lives.items()

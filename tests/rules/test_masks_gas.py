@@ -306,5 +306,5 @@ def test_a_renewed_permit_does_not_put_off_the_red_of_a_blind_zone() -> None:
     asker.read(1, {GAS_1: 30.0})
     assert asker.withdraw(H, GAS_A, at=2).ok
     assert asker.withdraw(2 * H, GAS_A, at=100).ok
-    (mask,) = (m.mask for m in asker.engine.masked())
-    assert (mask.since, mask.until) == (T0 + 2 * S, T0 + 2 * H * S)
+    (mask,) = (mask for view in asker.engine.alarms() for mask in view.masks.values())
+    assert (mask["since"], mask["until"]) == (T0 + 2 * S, T0 + 2 * H * S)

@@ -9,6 +9,7 @@ from asking import Asker, S
 from every_kind import formula
 from life_model import AREA, ESD, GAS_1, GAS_A, HIGH, SIGNED_UNTIL, STOP, TEMP, TRIP
 from life_model import site as park
+from life_people import masked
 from small_park import T0
 
 from parkwatch.rules.engine import Engine
@@ -68,12 +69,12 @@ def test_an_unknown_plant_state_hides_nothing(quality: int) -> None:
     asker = world()
     asker.read(1, {AREA: 1.0}, quality)
     asker.wait(2)
-    assert asker.engine.masked() == []
+    assert masked(asker.engine) == []
     stop(asker, 3, area=1.0)
-    assert {m.alarm for m in asker.engine.masked()} == {HIGH, GAS_A}
+    assert {alarm for alarm, _ in masked(asker.engine)} == {HIGH, GAS_A}
     asker.read(4, {AREA: 1.0}, quality)
     asker.wait(5)
-    assert asker.engine.masked() == []
+    assert masked(asker.engine) == []
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -142,7 +143,7 @@ def test_a_signed_override_hides_what_is_essential_to_its_second() -> None:
     at = (SIGNED_UNTIL - T0) / S
     stop(asker, at + 1, stop=0.0)
     stop(asker, at + 2, stop=1.0)
-    assert asker.engine.masked() == []
+    assert masked(asker.engine) == []
 
 
 def test_a_signature_that_ended_while_we_were_down_ends_at_once() -> None:
@@ -199,7 +200,7 @@ def test_a_suppression_gone_from_the_configuration_hides_nothing_more() -> None:
     again = restarted(asker, 3, bare)
     again.wait(3)
     assert again.lives() == [("unsuppress", "unack_active")]
-    assert again.engine.masked() == []
+    assert masked(again.engine) == []
 
 
 def test_an_alarm_gone_from_a_suppression_is_not_hidden_by_it() -> None:
@@ -211,7 +212,7 @@ def test_an_alarm_gone_from_a_suppression_is_not_hidden_by_it() -> None:
     again = restarted(asker, 3, less)
     again.wait(3.5)
     assert again.state() == ("unack_active", "unack_active")
-    assert [m.alarm for m in again.engine.masked()] == [GAS_A]
+    assert [alarm for alarm, _ in masked(again.engine)] == [GAS_A]
 
 
 def test_a_signature_gone_from_the_configuration_hides_no_trip() -> None:
