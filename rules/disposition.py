@@ -16,9 +16,9 @@ from enum import StrEnum
 from typing import Any
 
 from parkwatch.rules.alarms.lifecycle import State
-from parkwatch.rules.alarms.shadow import SHADOW
 from parkwatch.rules.evaluate.compile import NEVER
 from parkwatch.rules.grade import Grade
+from parkwatch.rules.kpi.counting import real
 from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import Command, Outcome, Transition
 
@@ -259,7 +259,7 @@ class Dispositions:
 
     def _follow(self, t: Transition) -> None:
         """The alarm's version, its end, and what an acknowledgement promised."""
-        if not _real(t):
+        if not real(t):
             return
         known = self._known.get((t.alarm, t.occurrence))
         if known is not None:
@@ -314,13 +314,9 @@ def readable(snapshot: bytes) -> bool:
         return False
 
 
-def _real(t: Transition) -> bool:
-    return not t.origin.startswith(("drill", SHADOW))
-
-
 def _opens(t: Transition) -> bool:
     """An alarm of the park's own, that people see."""
-    ours = _real(t) and not t.alarm.startswith("system/")
+    ours = real(t) and not t.alarm.startswith("system/")
     return ours and t.peak in CLOSE_OUT_NS and t.after != State.NORMAL and not t.mask
 
 

@@ -8,9 +8,9 @@ import logging
 from parkwatch.daemon.app.unrecorded import ALARM
 from parkwatch.daemon.config.applied import Chosen
 from parkwatch.daemon.journal.verify import Verdict
-from parkwatch.daemon.notify.chain import UNACKNOWLEDGED
 from parkwatch.daemon.pipeline.pipeline import Pipeline
 from parkwatch.daemon.pipeline.turn import SystemCondition
+from parkwatch.rules.alarms.lifecycle import UNACKNOWLEDGED
 
 log = logging.getLogger("parkwatch.app")
 

@@ -16,6 +16,7 @@ from parkwatch.daemon.notify.told import Told
 from parkwatch.daemon.outbox.messages import Message
 from parkwatch.daemon.outbox.timers import Timer
 from parkwatch.daemon.pipeline.turn import Plan
+from parkwatch.rules.alarms.lifecycle import UNACKNOWLEDGED
 from parkwatch.rules.disposition import Overdue
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import AlarmView, Transition
@@ -42,7 +43,6 @@ PROMISED = 1
 WITH_WHY = frozenset({"raise", "rise", "realarm"})
 SHORT = frozenset({"sms", "aliyun", "tencent", "modem", "webhook"})
 """Kinds of channels that carry one short message; the others have room for the reason."""
-UNACKNOWLEDGED = frozenset({"unack_active", "rtn_unack", "latched_unack"})
 
 
 @dataclass(frozen=True, slots=True)

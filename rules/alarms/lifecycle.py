@@ -49,6 +49,7 @@ TABLE: dict[tuple[State, Event], State] = {
 
 
 ACTIVE = frozenset({State.UNACK_ACTIVE, State.ACK_ACTIVE})
+UNACKNOWLEDGED = frozenset({State.UNACK_ACTIVE, State.RTN_UNACK, State.LATCHED_UNACK})
 _UNACKNOWLEDGED = {_S.ACK_ACTIVE: _S.UNACK_ACTIVE, _S.LATCHED_ACK: _S.LATCHED_UNACK}
 
 

@@ -5,7 +5,7 @@ One public case fell from 935 k "alarms" to 31 k once acknowledgements and event
 
 from __future__ import annotations
 
-from parkwatch.rules.alarms.lifecycle import State
+from parkwatch.rules.alarms.lifecycle import UNACKNOWLEDGED
 from parkwatch.rules.alarms.shadow import SHADOW
 from parkwatch.rules.batch import DRILL
 from parkwatch.rules.transition import Transition
@@ -16,7 +16,6 @@ _UNCOVERS = frozenset({"expire", "unsuppress"})
 """What ends a mask by itself; who takes one away by hand sees the alarm."""
 _FOLLOWED = frozenset({"rise", "level", "vote"})
 """Why a mask ended, where an activation follows."""
-UNACKNOWLEDGED = frozenset({State.UNACK_ACTIVE, State.RTN_UNACK, State.LATCHED_UNACK})
 
 
 def real(t: Transition) -> bool:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from parkwatch.rules.alarms.lifecycle import ACTIVE
+from parkwatch.rules.alarms.lifecycle import ACTIVE, UNACKNOWLEDGED
 from parkwatch.rules.grade import Grade
-from parkwatch.rules.kpi.counting import ACTIVATIONS, UNACKNOWLEDGED, announces, real
+from parkwatch.rules.kpi.counting import ACTIVATIONS, announces, real
 from parkwatch.rules.kpi.flood import WINDOW_NS, Episode, Flood
 from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import Transition
