@@ -114,7 +114,7 @@ def test_a_flip_that_only_the_anchor_sees_is_found(
 ) -> None:
     ops = recorded("checkpoints", folder)
     assert flips.flip(ops, 40, 1, folder) == []
-    looked: set[Path] = set()
+    looked = set[Path]()
 
     def forgetful(path: Path) -> Verdict:
         """Sees the anchors of a folder only the first time, when nothing is flipped."""
@@ -125,8 +125,13 @@ def test_a_flip_that_only_the_anchor_sees_is_found(
             patched.setattr(verify_module._Check, "_read_anchors", lambda self: iter(()))
             return verify_module.verify(path)
 
+    def found(seed: int) -> bool:
+        looked.clear()
+        return bool(flips.flip(ops, 200, seed, folder))
+
     monkeypatch.setattr(flips, "verify", forgetful)
-    assert flips.flip(ops, 200, 1, folder)
+    # One seed may hit none of the few pages that matter (2 to 20 of 200 hits were measured).
+    assert any(found(seed) for seed in range(1, 9))
 
 
 def test_a_failing_image_is_kept_and_its_line_shows_it_again(
