@@ -114,7 +114,8 @@ class Engine(Evaluation):
         """What a person asks, refused with a reason where it may not be."""
         due = self.advance(max(now, self._now))
         answer = commands.apply(self._settle.book, command, self._now, self._facts(command.alarm))
-        after = self._settle.unveil(self._now)
+        after = self._late.acknowledged(command.alarm, self._now)
+        after += self._settle.unveil(self._now)
         self._due = min(self._due, self._earliest())
         transitions = (*due, *answer.transitions, *after)
         return Outcome(answer.ok, answer.code, answer.what, answer.remedy, transitions)
@@ -209,6 +210,7 @@ class Engine(Evaluation):
                 "folded": self._ids(self._channels.folded),
                 "doubted": self._ids(self._channels.doubted),
                 "lost": {self._site.points[p].id: v for p, v in self._channels.lost.items()},
+                "late": self._late.snapshot(),
                 "ages": {self._site.points[p].id: t for p, t in self._ages.snapshot().items()},
             },
         )  # fmt: skip
@@ -236,12 +238,14 @@ class Engine(Evaluation):
                     self._channels.at_quality[self._index[name]] = quality
             lost = {self._index[p]: v for p, v in rest["lost"].items() if p in self._index}
             self._channels.lost.update(lost)
+            self._late.restore(rest["late"], self._index)
             last = {self._index[p]: t for p, t in rest["ages"].items() if p in self._index}
             self._ages.restore(last)
         for transition in tail:
             if transition.origin.startswith(DRILL):
                 continue
             self._settle.book.fold(transition)
+            self._late.fold(transition)
             state.fold_rows(self._table, self._settle.rows(transition.alarm), transition)
         self._resume()
 

@@ -154,6 +154,11 @@ class ChainPolicy:
         self.told.note(messages)
         return Plan(messages, [next_timer])
 
+    def reaches(self, alarm: str, grade: str) -> list[tuple[str, str]]:
+        """(person, channel) that an alarm of this grade is told to at once."""
+        persons = self._persons(alarm, self._chain(alarm).first.get(grade, ()))
+        return self._ways_of(persons, grade)
+
     def overdue(self, event: Overdue, now: int) -> Plan:
         """The next tier learns of a missing disposition; who promised is reminded of it."""
         promised = self._directory.people.get(event.promised)

@@ -63,7 +63,11 @@ class Writer:
         drill = t.origin.startswith("drill")
         head = self._head(_headline(t), words.DRILL.get(self.lang) if drill else "")
         said = self._said(t)
-        tail = [self._clock(t.received), *self._action(t, said.group, drill=drill)]
+        clock = self._clock(t.received)
+        late = said.group == "late" and t.event == "raise"
+        tail = [clock, *self._action(t, said.group, drill=drill)]
+        if late:
+            tail = [self._say(words.LEARNED, at=clock)]
         if repeat:
             tail.append(self._say(words.TIMES, n=repeat + 1))
         if unrecorded:
@@ -147,6 +151,9 @@ class Writer:
             return words.UNPROTECTED.get(self.lang)
         if group == "state" or group in words.WITHOUT_VALUE:
             return self._group(group)
+        if group == "late" and isinstance(t.cause.get("reached"), int):
+            at, what = self._clock(t.cause["reached"]), self._of_value(point, "gas", t)
+            return self._say(words.LATE, at=at, what=what)
         return self._of_value(point, group, t)
 
     def _of_fault(self, point: Point, t: Transition) -> str:

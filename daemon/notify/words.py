@@ -78,6 +78,8 @@ REASONS = {
 FAULT = Word("探测器故障", "detector fault")
 BEYOND = Word("读数{value}超满量程{full}", "reads {value} of {full}")
 UNPROTECTED = Word("未受保护", "not protected")
+LATE = Word("{at}曾达{what}", "reached {what} at {at}")
+LEARNED = Word("{at}得知 现场核实", "learned {at}, check on site")
 GROUPS = {
     "high": Word("偏高", "high"),
     "low": Word("偏低", "low"),

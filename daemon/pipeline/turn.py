@@ -16,6 +16,7 @@ from parkwatch.daemon.outbox.timers import Timer
 from parkwatch.daemon.pipeline.commands import CommandDesk
 from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.drivers.source import DriverEvent
+from parkwatch.rules.alarms.late import GROUP as LATE_GROUP
 from parkwatch.rules.alarms.shadow import SHADOW
 from parkwatch.rules.batch import DRILL, Batch
 from parkwatch.rules.disposition import Dispositions, Overdue
@@ -240,6 +241,8 @@ class Turns:
             work.entries.append(Entry(_kind(t), t.body()))
             work.entries += [Entry("disposition", body) for body in self.dispositions.react(t)]
             work.entries += [Entry("gap", body) for body in self.gaps.react(t)]
+            if t.event == "raise" and t.alarm.endswith(f":{LATE_GROUP}"):
+                work.entries.append(Entry("late", _late(t)))
         work.noted = len(work.transitions)
 
     def _plans(self, work: Work, overdue: Sequence[Overdue], now: int) -> list[Plan]:
@@ -253,6 +256,12 @@ class Turns:
             plan = self._policy.fire(timer, now, self.engine.alarm(str(timer.body["alarm"])))
             plans.append(Plan(plan.messages, plan.timers, (timer.key, *plan.cancel)))
         return plans
+
+
+def _late(t: Transition) -> Mapping[str, Any]:
+    """What was reached when, and when it was learned (engine time, ns)."""
+    said = ("value", "unit", "limit", "side", "reached", "learned")
+    return {"who": t.cause["point"], "what": "late", **{key: t.cause[key] for key in said}}
 
 
 def _kind(transition: Transition) -> str:

@@ -20,7 +20,7 @@ Clock = Callable[[int], str]
 _WOVEN = frozenset({
     "value", "unit", "quality", "reason", "tag", "point", "measured", "measured_unit", "measure",
     "inputs", "limit", "side", "held_s", "on_delay_s", "voters", "full_scale", "reads", "lost",
-    "first_out", "links",
+    "first_out", "links", "reached", "learned",
 })  # fmt: skip
 """Keys whose rows are made of more than the key's own value."""
 _BEYOND = {"over_range": "high", "under_range": "low"}
@@ -106,6 +106,7 @@ class _Speaker:
         yield self._filled("enable", self._text("enable"))
         yield self._inputs()
         yield self._first_out()
+        yield self._learned()
         yield self._filled("clause", self._text("clause"))
         if self._kind not in ("link", "other"):
             yield self._text("text")
@@ -240,6 +241,13 @@ class _Speaker:
         others = self._few([clean(one) for one in listed(first.get("together"))])
         return said + (self._say("with", tags=others) if others else "")
 
+    def _learned(self) -> str:
+        """When level 2 was reached, and when anybody could know."""
+        reached, learned = self._cause.get("reached"), self._cause.get("learned")
+        if self._clock is None or not isinstance(reached, int) or not isinstance(learned, int):
+            return ""
+        return self._say("learned", reached=self._clock(reached), learned=self._clock(learned))
+
     def _links(self) -> str:
         return self._few([clean(one) for one in listed(self._cause.get("links"))])
 
@@ -266,7 +274,8 @@ class _Speaker:
         for one in listed(cause.get("voters")):
             yield self._row("voter", self._sample(one, whole=True))
         woven = (("full_scale", self._beyond()), ("lost", self._lost()),
-                 ("first_out", self._first_out()), ("links", self._links()))  # fmt: skip
+                 ("first_out", self._first_out()), ("links", self._links()),
+                 ("reached", self._learned()))  # fmt: skip
         yield from (self._row(key, text) for key, text in woven if text)
         yield from self._simple_rows()
 

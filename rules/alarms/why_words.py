@@ -109,6 +109,7 @@ GROUPS: Mapping[str, Word] = {
 }
 HAPPENED: Mapping[str, Word] = {"ack": ("确认", "acknowledged"), "reset": ("复位", "reset")}
 SENTENCES: Mapping[str, Word] = {
+    "learned": ("{reached}达到,{learned}才得知", "reached at {reached}, learned at {learned}"),
     "shadow": ("试运行不通知:", "shadow, nobody is told: "),
     "reached": (",达到{side}{limit}", ", at or beyond the {side} {limit}"),
     "holding": (",未回到{side}{limit}的回差以外", ", not yet clear of the {side} {limit}"),
@@ -183,6 +184,7 @@ LABELS: Mapping[str, Word] = {
     "points": ("点数", "points"),
     "suppressed": ("已并入故障", "suppressed faults"),
     "links": ("代报", "spoken for by"),
+    "reached": ("迟到", "learned late"),
     "text": ("说明", "text"),
     "level": ("级别", "level"),
     "latching": ("锁定", "latches"),

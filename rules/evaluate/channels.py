@@ -128,25 +128,32 @@ class Channels:
         Such a value is neither gas nor its absence (contracts.md, Out of range).
         """
         self.beyond.pop(point, None)
-        if _EVALUATED[quality]:
-            sentinel = self._sentinels.get(point, {}).get(value)
-            if sentinel is not None:
-                quality = sentinel
-            elif not self.low[point] <= value <= self.high[point]:
-                quality = self._implausible(point, value, quality)
+        told, (_, quality) = quality, self.meant(point, value, quality)
+        declared = value in self._sentinels.get(point, {})
+        if quality == BAD_FAULT and _EVALUATED[told] and not declared and self._over(point, value):
+            self.beyond[point] = value
         if point in self._folds:
             quality = self._fold(point, quality)
         if quality == GOOD and point in self.doubted:
             quality = UNCERTAIN | Reason.DOUBTFUL
         return (np.nan if IS_BLIND[quality] else value), quality
 
-    def _implausible(self, point: int, value: float, quality: int) -> int:
+    def meant(self, point: int, value: float, quality: int) -> tuple[float, int]:
+        """What a value alone says: a declared sentinel, or what no sensor of the range can mean."""
+        if _EVALUATED[quality]:
+            sentinel = self._sentinels.get(point, {}).get(value)
+            declared = self._declared[point]
+            if sentinel is not None:
+                quality = sentinel
+            elif not self.low[point] <= value <= self.high[point] and (
+                self._over(point, value) or not value >= declared.low - UNDER * declared.span
+            ):
+                quality = BAD_FAULT  # Else between a sentinel and the end of what can be measured.
+        return (np.nan if IS_BLIND[quality] else value), quality
+
+    def _over(self, point: int, value: float) -> bool:
         declared = self._declared[point]
-        if value > declared.low + OVER * declared.span:
-            self.beyond[point] = value
-        elif value >= declared.low - UNDER * declared.span:
-            return quality  # Between a sentinel and the end of what can be measured.
-        return BAD_FAULT
+        return value > declared.low + OVER * declared.span
 
     def _fold(self, point: int, quality: int) -> int:
         """After over-range a catalytic sensor may read anything down to zero."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from heapq import heappush
 
 from parkwatch.rules.evaluate.compile import FALSE, NEVER, TRUE, UNKNOWN, Table
@@ -38,6 +39,18 @@ def expire(table: Table, row: int) -> None:
     """A row's delay ran to its end: what held all the time is now so."""
     table.at.due[row] = NEVER
     table.at.live[row] = table.at.holds[row]
+
+
+def hurry(table: Table, rows: Iterable[int], by_ns: int) -> bool:
+    """Running delays of some rows end so much earlier: their time had passed at the source; whether
+    there was one."""
+    if by_ns <= 0 or not table.timers:
+        return False
+    running = [row for row in rows if table.at.due[row] != NEVER]
+    for row in running:
+        table.at.due[row] -= by_ns
+        heappush(table.timers, (table.at.due[row], row))
+    return bool(running)
 
 
 def cut(table: Table, row: int) -> bool:

@@ -12,8 +12,9 @@ from heapq import heappop
 import numpy as np
 from numpy.typing import NDArray
 
+from parkwatch.rules.alarms.late import Lates
 from parkwatch.rules.alarms.settle import Dirty
-from parkwatch.rules.batch import LATE, Batch
+from parkwatch.rules.batch import BURST, LATE, Batch
 from parkwatch.rules.evaluate import delays, kernel
 from parkwatch.rules.evaluate.channels import Where
 from parkwatch.rules.evaluate.compile import NEVER, ints
@@ -39,6 +40,7 @@ class Evaluation(Judging):
         self._now = now
         self._windows = windows.make(site, self._table, now)
         self._ages = Ages(self._table)
+        self._late = Lates(site, self._table, self._channels, self._settle.book)
         self._segments = Segments(self._n, self._channels.mark)
         self._index = self._settle.index
         self._feeds = np.zeros(self._n, dtype=np.bool_)
@@ -56,9 +58,11 @@ class Evaluation(Judging):
     # Readings ------------------------------------------------------------------------------
 
     def feed(self, batch: Batch) -> list[Transition]:
-        """Judge a batch; what is late changes nothing here (history has it)."""
+        """Judge a batch; what is late only says what it would have raised (history has it)."""
         if batch.origin == LATE:
-            return []
+            return self._learn(batch)
+        if batch.origin == BURST or self._late.burning:
+            return self._burst(batch)
         n = len(batch.point)
         if n == 1:
             return self._one(
@@ -86,6 +90,39 @@ class Evaluation(Judging):
                            batch.time[part.at])  # fmt: skip
             out += self._many(*columns, self._now)
         self.dropped += len(batch.point) - sum(len(part.at) + part.dropped for part in parts)
+        return out
+
+    def _learn(self, batch: Batch) -> list[Transition]:
+        """Late readings: one event a point where level 2 was reached."""
+        out: list[Transition] = []
+        for point, value, quality, time, received in zip(
+            batch.point.tolist(), batch.value.tolist(), batch.quality.tolist(),
+            batch.time.tolist(), batch.received.tolist(), strict=True,
+        ):  # fmt: skip
+            seen = self._late.news(point, value, quality, time) if 0 <= point < self._n else None
+            if seen is not None:
+                out += self.advance(max(self._now, received))
+                out += self._late.tell(point, seen, self._now)
+        self._due = min(self._due, self._earliest())
+        return out
+
+    def _burst(self, batch: Batch) -> list[Transition]:
+        """Minutes of messages within milliseconds: delays run as the source's clock says."""
+        out: list[Transition] = []
+        for point, value, quality, time, received in zip(
+            batch.point.tolist(), batch.value.tolist(), batch.quality.tolist(),
+            batch.time.tolist(), batch.received.tolist(), strict=True,
+        ):  # fmt: skip
+            known = 0 <= point < self._n
+            if known and batch.origin == BURST:
+                self._late.burst(point, value, quality, time)
+                passed = time - self._channels.at_time[point]
+                waited = max(received, self._now) - self._channels.at_received[point]
+                if delays.hurry(self._table, self._table.span[point], passed - waited):
+                    self._due = min(self._due, self._earliest())
+            out += self._one(point, value, quality, time, received)
+            if known and point in self._late.burning:
+                out += self._late.settle(point, self._now)
         return out
 
     def _one(

@@ -76,6 +76,15 @@ def truth(table: Table, row: int, value: float, quality: int, *, least: bool = F
     return TRUE if true else FALSE
 
 
+def reaches(table: Table, row: int, value: float, quality: int) -> bool:
+    """Whether a reading by itself makes a row TRUE, whatever holds now and whatever enables it."""
+    at = table.at
+    code = _HIGH[quality] if at.high[row] else _LOW[quality]
+    if code != EVALUATE:
+        return code == TRUE
+    return value >= at.limit[row] if at.high[row] else value <= at.limit[row]
+
+
 def guard(table: Table, channel: int, low: float, high: float) -> tuple[float, float]:
     """The open interval in which every row of a channel keeps its truth, inside (low, high).
 

@@ -19,7 +19,7 @@ from parkwatch.rules.measures.windows import Windows
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import Transition
 
-MAGIC = b"parkwatch-engine-4\n"
+MAGIC = b"parkwatch-engine-5\n"
 _LEVELS = frozenset({"raise", "reraise", "rise", "fall", "return", "close"})
 _COLUMNS = ("holds", "live", "since", "left", "off")
 

@@ -235,7 +235,7 @@ def test_far_below_range_is_a_blue_fault() -> None:
 
 def test_late_readings_change_nothing_and_unknown_points_are_counted() -> None:
     world = World()
-    assert world.engine.feed(batch(0, {A: 90.0}, origin="late")) == []
+    assert world.engine.feed(batch(0, {A: 45.0}, origin="late")) == []
     assert math.isnan(world.engine.values[A])
     world.engine.feed(batch(1, {A: 1.0, 77: 1.0}))
     assert world.engine.dropped == 1

@@ -67,7 +67,7 @@ class Letters:
         if body["to"] not in UNACKNOWLEDGED or (body["mask"] and body["event"] in CALLING):
             self.calling.pop(body["alarm"], None)
         if body["event"] in CALLING and not body["mask"] and body["origin"] == "live":
-            kind = KIND[body["event"]]
+            kind = "late" if body["alarm"].endswith(":late") else KIND[body["event"]]
             self._owed |= dict.fromkeys(owed(body, kind), at)
 
     def message(self, body: Mapping[str, Any], at: int) -> Iterator[str]:

@@ -15,6 +15,8 @@ from parkwatch.rules.batch import LATE, LIVE, Batch
 from parkwatch.rules.quality import BAD, GOOD, UNCERTAIN, Reason
 
 QUIET = 5.0
+LATE_HIGH = 3
+"""So many points of a backlog were at level 2: each is one event that people have to take."""
 QUALITIES = (
     BAD | Reason.FAULT, BAD | Reason.COMMS, BAD | Reason.CALIBRATING, BAD | Reason.OVER_RANGE,
     BAD | Reason.UNDER_RANGE, UNCERTAIN | Reason.UNDER_RANGE, UNCERTAIN | Reason.DOUBTFUL,
@@ -179,7 +181,8 @@ class Plant:
         if len(batch) and chance.hits("duplicates", rng, 0.01):
             out.append(batch)
         if len(batch) and chance.hits("late", rng, 0.01):
-            high = np.full(len(batch), 99.0)
+            high = np.full(len(batch), 1.0)
+            high[:LATE_HIGH] = 99.0
             columns = (batch.quality, batch.time, batch.received)
             out.append(Batch(batch.point, high, *columns, LATE, driver="mqtt"))
         return out

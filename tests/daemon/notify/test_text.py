@@ -163,3 +163,14 @@ def test_every_word_exists_in_both_languages_and_no_text_has_an_emoji() -> None:
 def test_units_are_utf16() -> None:
     assert units("罐A𠮷") == 4
     assert ORANGE.alarm == GAS
+
+
+def test_level_2_that_is_learned_late_says_when_it_was_and_when_anybody_could_know() -> None:
+    cause = {"value": 61.0, "unit": "%LEL", "reached": RAISED - 8 * MINUTE_NS, "learned": RAISED}
+    late = happened(alarm=f"{PANEL}/ch4-0021:late", cause=cause)
+    assert ZH.compose(late, link=LINK) == (
+        f"【示例园区】橙警 华东化工罐区A 13:55曾达甲烷61%LEL 14:03得知 现场核实 {LINK}"
+    )
+    said = EN.compose(late)
+    assert "reached methane 61%LEL at 13:55" in said
+    assert said.endswith("learned 14:03, check on site")
