@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from parkwatch.drivers import mapped, packed, payload, seal
 from parkwatch.drivers.config import Gateway
 from parkwatch.drivers.payload import Decoded, Refused, plain
-from parkwatch.drivers.sourceclock import Skew, SourceClock, skew
+from parkwatch.drivers.sourceclock import Offset, Skew, SourceClock, words
 from parkwatch.drivers.tracker import Arrival, Judged, Stamp, Tracker
 from parkwatch.rules.batch import BURST, LATE, LIVE, nothing_to_tell
 from parkwatch.rules.quality import BAD_COMMS, GOOD, UNCERTAIN, Reason
@@ -86,6 +86,7 @@ class GatewayDesk:
         self._burst = False
         self._arrived = 0
         self._clocks: dict[str, SourceClock] = {}
+        self._offset = Offset()
         self._declared: dict[str, list[int]] = {}
         for i, declared in enumerate(gateway.mapping):
             self._declared.setdefault(declared.topic, []).append(i)
@@ -271,7 +272,7 @@ class GatewayDesk:
         if self._burst:
             return LATE if late else BURST, decoded  # Delayed by the broker, not by a clock.
         if off:
-            self._off(decoded, off)
+            self._off(decoded, off, message.received)
         return LATE if late else LIVE, decoded
 
     def _clock(self, source: str) -> SourceClock:
@@ -286,9 +287,9 @@ class GatewayDesk:
     def _part(self, decoded: Decoded, origin: str, message: Message, ack: Ack) -> list[Part]:
         """The readings whose points are declared; the others are told, counted and dropped."""
         if decoded.seq >= 0 and origin == LIVE and len(decoded.times):
-            off = skew(int(decoded.times.max()), message.received)
+            off = self._offset.judge(int(decoded.times.max()), message.received)
             if off:
-                self._off(decoded, off)
+                self._off(decoded, off, message.received)
         if len(decoded.ids) == 1:
             only = self.gateway.points.get(decoded.ids[0], -1)
             if only >= 0 and len(decoded.place) == 1:
@@ -330,9 +331,9 @@ class GatewayDesk:
             self._names = (ids, found)
         return self._names[1]
 
-    def _off(self, decoded: Decoded, off: Skew) -> None:
+    def _off(self, decoded: Decoded, off: Skew, received: int) -> None:
         """A wrong clock delays nothing; its values say that their time is doubtful."""
-        self._say("clock", "网关时钟不准 the clock of the gateway is off")
+        self._say("clock", words(received - int(decoded.times.max())))
         if off is Skew.MARKED:
             good = decoded.qualities == GOOD
             decoded.qualities[good] = UNCERTAIN | Reason.CLOCK
