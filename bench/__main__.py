@@ -15,12 +15,14 @@ from bench.harness import HEAD, Report, read_targets
 
 GROUPS = ("e2e", "rules", "journal")
 """A group is the module of its name in this folder with `run(report, options)`."""
+ASKED = ("peers",)
+"""Groups that run only when asked for: programs of other projects are built for them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the groups; the exit code: 0 all hold, 1 one does not, 2 usage, 3 one has no verdict."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=GROUPS, help="one group")
+    parser.add_argument("--only", choices=(*GROUPS, *ASKED), help="one group")
     parser.add_argument("--json", type=Path, help="write the results as JSON lines")
     parser.add_argument("--quick", action="store_true", help="a minute; tails get no verdict")
     parser.add_argument("--minutes", type=float, help="how long the park of the memory runs (10)")

@@ -9,8 +9,6 @@ the tool that sends them does not compete for the two cores.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from bench.broker import Broker, broker
 from bench.harness import Check, Measured, Report
 from bench.layout import DEVICE, ENTERPRISE, GATEWAY_TOPIC, POINTS, PROBES
 from bench.park import Park, folder, mqtt_config, park
-from bench.process import MS_PER_TICK, Tool, cpu_ms, tool, wait_for
+from bench.process import MS_PER_TICK, Tool, cpu_ms, standing, tool, wait_for
 from bench.reference.echo import Echo
 from bench.stats import Tails, median, paired, percentile
 from bench.watch import Console, Crossing, Stream, crossings
@@ -153,7 +151,7 @@ def _ours(rig: Rig, pace: Pace, seen: Seen) -> tuple[list[float], list[float]]:
     shown, had, cpu = rig.console.transitions, rig.park.readings("mqtt"), rig.cpu()
     told = _job(rig, pace, GATEWAY_TOPIC, pace.seconds, seen)
     n = len(told["probes"])
-    _until(lambda: len(rig.stream) >= n and rig.console.transitions - shown >= n)
+    until(lambda: len(rig.stream) >= n and rig.console.transitions - shown >= n)
     used = rig.cpu()
     for name in ("daemon", "both"):
         seen.cpu[name] += used[name] - cpu[name]
@@ -186,7 +184,7 @@ def probes(told: dict[str, Any]) -> list[Crossing]:
     return [(at, f"{ENTERPRISE}/{DEVICE}/{p}:high", up) for at, p, up in told["probes"]]
 
 
-def _until(done: Callable[[], bool], deadline_s: float = SEEN_S) -> None:
+def until(done: Callable[[], bool], deadline_s: float = SEEN_S) -> None:
     """Wait for what must come; what did not is found by the checks, with its number."""
     end = time.monotonic() + deadline_s
     while not done() and time.monotonic() < end:
@@ -195,7 +193,7 @@ def _until(done: Callable[[], bool], deadline_s: float = SEEN_S) -> None:
 
 def _count(rig: Rig, had: int, n: int, seen: Seen) -> None:
     """The daemon's own count of what it evaluated; what followed the last probe may be late."""
-    _until(lambda: rig.park.readings("mqtt") - had >= n)
+    until(lambda: rig.park.readings("mqtt") - had >= n)
     seen.sent += n
     seen.evaluated += rig.park.readings("mqtt") - had
 
@@ -294,16 +292,6 @@ def throughput(report: Report, rig: Rig, rounds: int) -> None:
     add("CPU a reading, batched", "batched", "a", "both_us", "daemon and web")
 
 
-@contextlib.contextmanager
-def _standing(pid: int) -> Iterator[None]:
-    """A process that stands still, whatever happens meanwhile goes on afterwards."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 def _fill(rig: Rig, flood: Flood, prefix: str) -> dict[str, Any]:
     told: dict[str, Any] = rig.load.ask(
         kind="flood", prefix=prefix, n=flood.n, batch=flood.batch, every=flood.every
@@ -319,12 +307,12 @@ def _drained(flood: Flood, took_ns: int, cpu: Sequence[float]) -> Drained:
 def _drain_ours(rig: Rig, flood: Flood, seen: Seen) -> Drained:
     """From SIGCONT to the record of the last message's crossing."""
     had, shown = rig.park.readings("mqtt"), rig.console.transitions
-    with _standing(rig.park.pid):
+    with standing(rig.park.pid):
         told = _fill(rig, flood, GATEWAY_TOPIC)
         cpu = rig.cpu()
         started = time.perf_counter_ns()
     n = len(told["probes"])
-    _until(lambda: len(rig.stream) >= n and rig.console.transitions - shown >= n)
+    until(lambda: len(rig.stream) >= n and rig.console.transitions - shown >= n)
     time.sleep(SETTLE_S)
     used = rig.cpu()
     committed, records = rig.stream.take()
@@ -340,7 +328,7 @@ def _drain_ours(rig: Rig, flood: Flood, seen: Seen) -> Drained:
 
 def _drain_naive(rig: Rig, flood: Flood, seen: Seen) -> Drained:
     """From SIGCONT to the naive loop's last alarm message."""
-    with _standing(rig.naive.pid):
+    with standing(rig.naive.pid):
         told = _fill(rig, flood, NAIVE_IN)
         cpu = rig.cpu()["naive"]
         started = time.perf_counter_ns()

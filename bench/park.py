@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import shutil
 import sqlite3
@@ -85,20 +86,21 @@ def _rules(points: Iterable[str]) -> str:
     return "".join(RULE.format(point=point, limit=LIMIT) for point in points)
 
 
-def mqtt_config(broker: Broker, folder: Path) -> str:
-    """One gateway of POINTS points, each with one limit."""
+def mqtt_config(broker: Broker, folder: Path, points: int = POINTS, *, secure: bool = False) -> str:
+    """One gateway of so many points, each with one limit; `secure`: over TLS."""
     _secret(folder / "mqtt.password", broker.passwords["parkwatch"])
+    port = broker.secure if secure else broker.port
     link = (
-        f'[broker.main]\nhost = "127.0.0.1"\nport = {broker.port}\nuser = "parkwatch"\n'
-        f'password = "file:{folder}/mqtt.password"\n'
+        f'[broker.main]\nhost = "127.0.0.1"\nport = {port}\nuser = "parkwatch"\n'
+        f'password = "file:{folder}/mqtt.password"\ntls = {str(secure).lower()}\n'
     )
     # Not every round shows every point: none shall become stale meanwhile.
     keys = (
         f'id = "{DEVICE}"\nenterprise = "{ENTERPRISE}"\ntemplate = "mqtt-gateway"\n'
         f'broker = "main"\ngateway = "{GATEWAY}"\nscan = "30m"\n'
     )
-    points = (POINT.format(tag=signal(i), reg="") for i in range(POINTS))
-    return link + _device(keys, points) + _rules(mqtt_point(i) for i in range(POINTS))
+    rows = (POINT.format(tag=signal(i), reg="") for i in range(points))
+    return link + _device(keys, rows) + _rules(mqtt_point(i) for i in range(points))
 
 
 def modbus_config(port: int, units: int, channels: int = CHANNELS) -> str:
@@ -117,7 +119,7 @@ def modbus_config(port: int, units: int, channels: int = CHANNELS) -> str:
 class Park:
     """A running daemon and its web child."""
 
-    def __init__(self, folder: Path, password: str) -> None:
+    def __init__(self, folder: Path, password: str, ca: Path | None) -> None:
         self.data = folder / "data"
         self._password = password
         self._log = (folder / "daemon.log").open("wb")
@@ -125,6 +127,7 @@ class Park:
             ["setpriv", "--pdeathsig", "KILL", *PARKWATCH, "run",
              "-c", str(folder / "park.toml"), "--data", str(self.data)],
             stdout=self._log, stderr=self._log, cwd=ROOT,
+            env={**os.environ, **({} if ca is None else {"SSL_CERT_FILE": str(ca)})},
         )  # fmt: skip
         listen = self.data / "run" / "listen.json"
 
@@ -195,8 +198,11 @@ class Park:
 
 
 @contextlib.contextmanager
-def park(config: str, folder: Path) -> Iterator[Park]:
-    """A park on a configuration's tables, with somebody's phone behind its channel."""
+def park(config: str, folder: Path, ca: Path | None = None) -> Iterator[Park]:
+    """A park on a configuration's tables, with somebody's phone behind its channel.
+
+    `ca`: the certificate that the machine trusts, instead of the system's.
+    """
     folder.mkdir(exist_ok=True)
     password = secrets.token_urlsafe(9)
     _secret(folder / "person.argon2", PasswordHasher().hash(password))
@@ -204,7 +210,7 @@ def park(config: str, folder: Path) -> Iterator[Park]:
         port = json.loads(phone.line())["port"]
         text = HEAD.format(folder=folder, phone=port) + config
         (folder / "park.toml").write_text(text, "utf-8")
-        made = Park(folder, password)
+        made = Park(folder, password, ca)
         try:
             yield made
         finally:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,14 +57,18 @@ def rss_mb(pid: int) -> float:
 
 
 class Tool:
-    """A process of the bench that speaks JSON lines: it dies with us, whatever happens."""
+    """A process of the bench that speaks lines, most of them JSON: it dies with us, whatever
+    happens. `log`: where what it says goes instead, if it only talks."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(
+        self, *arguments: str, program: str = sys.executable, log: IO[bytes] | None = None
+    ) -> None:
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", sys.executable, *arguments],
+            ["setpriv", "--pdeathsig", "KILL", program, *arguments],
             cwd=ROOT,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=log or subprocess.PIPE,
+            stderr=log,
             text=True,
         )
 
@@ -86,8 +90,12 @@ class Tool:
 
     def tell(self, **job: Any) -> None:
         """Give it a job whose answer is read later."""
+        self.say(json.dumps(job))
+
+    def say(self, line: str) -> None:
+        """Give it one line as it is."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
     def end(self) -> str:
@@ -103,7 +111,13 @@ class Tool:
 @contextlib.contextmanager
 def tool(module: str, *arguments: str, ready: bool = True) -> Iterator[Tool]:
     """A tool from its start (its line `ready`) to its end."""
-    made = Tool("-m", module, *arguments)
+    with ended(Tool("-m", module, *arguments), ready=ready) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def ended(made: Tool, *, ready: bool = True) -> Iterator[Tool]:
+    """A tool that was started, from its line `ready` to its end."""
     try:
         if ready:
             assert "ready" in made.line()
@@ -111,6 +125,16 @@ def tool(module: str, *arguments: str, ready: bool = True) -> Iterator[Tool]:
     finally:
         if made.process.poll() is None:
             made.end()
+
+
+@contextlib.contextmanager
+def standing(pid: int) -> Iterator[None]:
+    """A process that stands still; what happens meanwhile waits for it."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def stop(process: subprocess.Popen[Any], deadline_s: float = STOP_S) -> int:

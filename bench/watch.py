@@ -26,9 +26,13 @@ Crossing = tuple[int, str, bool]
 
 
 class Stream:
-    """The records that the daemon has committed, as `run/live.sock` tells them."""
+    """The records that the daemon has committed, as `run/live.sock` tells them.
 
-    def __init__(self, data: Path) -> None:
+    `group`: only those of this group of alarms; in a flood the daemon raises some of its own.
+    """
+
+    def __init__(self, data: Path, group: str = "") -> None:
+        self._group = f':{group}"'.encode() if group else b""
         self._frames: list[tuple[int, bytes]] = []
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.connect(str(data / "run" / "live.sock"))
@@ -40,7 +44,8 @@ class Stream:
         with contextlib.suppress(OSError, ValueError), self._sock.makefile("rb") as lines:
             for line in lines:
                 at = time.perf_counter_ns()
-                if line.startswith(b'{"type":"record"') and b'"kind":"transition"' in line:
+                told = line.startswith(b'{"type":"record"') and b'"kind":"transition"' in line
+                if told and self._group in line:
                     self._frames.append((at, line))
 
     def __len__(self) -> int:

@@ -17,7 +17,8 @@ class DriverEvent:
     """Something about a link that people and the journal must know.
 
     `source` is a device, gateway (`ENTERPRISE/NAME`) or broker id; `kind` one of `link_up
-    link_down broker_up broker_down restart gap gap_closed refused replay foreign mac clock`, or
+    link_down broker_up broker_down restart gap gap_closed refused replay foreign mac clock settings
+    second_master` (the last words also with `_over`), or
     `alive`, whose text names the devices that a gateway has just heard of;
     `text` says it in one line; `at` is engine time.
     """

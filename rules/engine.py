@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from parkwatch.rules.alarms import commands
 from parkwatch.rules.alarms.alarm import Alarm, Live, Place
 from parkwatch.rules.alarms.commands import Facts
+from parkwatch.rules.arming import UNARMED
 from parkwatch.rules.batch import DRILL
 from parkwatch.rules.equipment.detector import PANEL
 from parkwatch.rules.evaluate import state
 from parkwatch.rules.evaluate.compile import TRUE, UNKNOWN, YIELDED
 from parkwatch.rules.evaluate.evaluation import Evaluation
 from parkwatch.rules.grade import Grade, highest
-from parkwatch.rules.site import Point, Site
+from parkwatch.rules.site import Limit, Point, Site
 from parkwatch.rules.transition import AlarmView, Command, Outcome, Transition
 
 
@@ -69,7 +70,7 @@ class Engine(Evaluation):
         self,
         alarm: str,
         *,
-        active: bool,
+        active: int,
         grade: Grade,
         cause: Mapping[str, Any],
         now: int,
@@ -77,8 +78,9 @@ class Engine(Evaluation):
     ) -> list[Transition]:
         """A condition that is decided elsewhere (links, gateways, our own parts): same life.
 
-        Told again with a worse grade it is a rise, with a lesser one nothing. A `DEVICE:link`
-        also suppresses the comms and stale faults of its points, and counts them in its cause.
+        `active` is its level, 0 where it is over. Told again with a worse grade or a higher level
+        it is a rise, with a lesser grade nothing. A `DEVICE:link` also suppresses the comms and
+        stale faults of its points, and counts them in its cause.
         """
         now = max(now, self._now)
         out = self.advance(now)
@@ -98,6 +100,21 @@ class Engine(Evaluation):
         """A point by its id."""
         index = self._index.get(name)
         return None if index is None else self._site.points[index]
+
+    def reached(self, index: int) -> Limit | None:
+        """The highest limit that an unarmed point is at or beyond; None where there is none, and
+        of every other point: that one has alarms."""
+        if self._site.points[index].armed != UNARMED:
+            return None
+        table = self._table
+        return max(
+            (
+                table.limits[row] for row in table.span[index][:-1]
+                if table.at.truth[row] == TRUE or table.at.live[row]
+            ),
+            key=lambda limit: limit.level,
+            default=None,
+        )  # fmt: skip
 
     def device_kind(self, point: Point) -> str:
         """What the device of a point watches (`gas`, `boiler`, `esd`, `confined`, ...)."""

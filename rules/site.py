@@ -44,6 +44,22 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class DueDay:
+    """A date on the card of a detector: `what` is `verification`, `calibration` or `bump`; `day` as
+    people write it. `reminders`: when its reminders come (engine time, ns): 30, 7 and 0 days
+    before, and when it is over."""
+
+    what: str
+    day: str
+    reminders: tuple[int, int, int, int]
+
+    @property
+    def over(self) -> int:
+        """From when on it is overdue: its whole day counts."""
+        return self.reminders[3]
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One signal. `id` is `ENTERPRISE/DEVICE/SIGNAL`; `index` is dense for the life of a process.
 
@@ -54,7 +70,7 @@ class Point:
     catalytic sensor, whose low value means nothing after over-range. `sentinels`: values that are
     no measurement, each with the quality byte that it stands for. `scan_ns`: how far apart two
     readings are, the uncertainty of a first-out. `on_change`: published on change only; a fresh
-    heartbeat that names the device keeps it from stale.
+    heartbeat that names the device keeps it from stale. `dues`: the dates on its card.
     """
 
     id: str
@@ -76,6 +92,7 @@ class Point:
     sentinels: tuple[tuple[float, int], ...] = ()
     scan_ns: int = SECOND_NS
     on_change: bool = False
+    dues: tuple[DueDay, ...] = ()
 
     @property
     def span(self) -> float:

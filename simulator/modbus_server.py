@@ -29,11 +29,15 @@ IDLE_S_MAX = 600.0
 SEND_S_MAX = 10.0
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, TARGET_SILENT = 0x01, 0x02, 0x03, 0x0B
+OVERSIZED_BYTES = 300
 GARBAGE = bytes(range(0xA0, 0xC0))
 
 
 class FaultKind(StrEnum):
-    """What a unit does wrong. `value` of the plug: seconds (late), n (drop), code (exception)."""
+    """What a unit does wrong. `value` of the plug: seconds (late), n (drop), code (exception).
+
+    A checksum, and two units with one address, there are on a serial segment only (rtu_server).
+    """
 
     NONE = "none"
     SILENT = "silent"
@@ -44,6 +48,9 @@ class FaultKind(StrEnum):
     WRONG_UNIT = "wrong-unit"
     WRONG_TRANSACTION = "wrong-transaction"
     GARBAGE = "garbage"
+    CRC = "crc"
+    OVERSIZED = "oversized"
+    DUPLICATE = "duplicate"
     RESET = "reset"
 
 
@@ -85,15 +92,15 @@ class Unit:
         """The reply PDU to a request PDU, by the specification; pure."""
         function = pdu[0]
         if function not in (1, 2, 3, 4):
-            return _refusal(function, ILLEGAL_FUNCTION)
+            return refusal(function, ILLEGAL_FUNCTION)
         if len(pdu) != 5:
-            return _refusal(function, ILLEGAL_VALUE)
+            return refusal(function, ILLEGAL_VALUE)
         start, count = int.from_bytes(pdu[1:3]), int.from_bytes(pdu[3:5])
         if not 0 < count <= (BITS_MAX if function <= 2 else WORDS_MAX):
-            return _refusal(function, ILLEGAL_VALUE)
+            return refusal(function, ILLEGAL_VALUE)
         table = (self.coils, self.discrete, self.holding, self.inputs)[function - 1]
         if start + count > len(table):
-            return _refusal(function, ILLEGAL_ADDRESS)
+            return refusal(function, ILLEGAL_ADDRESS)
         part = table[start : start + count]
         data = np.packbits(part, bitorder="little").tobytes() if function <= 2 else part.tobytes()
         return bytes((function, len(data))) + data
@@ -175,7 +182,7 @@ class ModbusServer:
         self.counters.writes += pdu[0] in WRITE_CODES
         unit = self.units.get(frame[6])
         if unit is None:
-            return _framed(frame, _refusal(pdu[0], TARGET_SILENT))
+            return _framed(frame, refusal(pdu[0], TARGET_SILENT))
         unit.asked += 1
         answer = unit.answer(pdu)
         if answer[0] < 0x80:
@@ -195,7 +202,8 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
     return header + await reader.readexactly(pdu_bytes)
 
 
-def _refusal(function: int, code: int) -> bytes:
+def refusal(function: int, code: int) -> bytes:
+    """An exception PDU."""
     return bytes((function | 0x80, code))
 
 
@@ -220,7 +228,7 @@ async def _plugged(
     if kind is FaultKind.LATE:
         await asyncio.sleep(value)
     if kind is FaultKind.EXCEPTION:
-        pdu = _refusal(request[HEADER_BYTES], int(value))
+        pdu = refusal(request[HEADER_BYTES], int(value))
     return _damaged(kind, _framed(request, pdu))
 
 
@@ -232,4 +240,6 @@ def _damaged(kind: FaultKind, reply: bytes) -> bytes:
         return reply[:6] + bytes((reply[6] ^ 0x55,)) + reply[7:]
     if kind is FaultKind.WRONG_TRANSACTION:
         return bytes((reply[0] ^ 0xFF,)) + reply[1:]
+    if kind is FaultKind.OVERSIZED:
+        return reply[:4] + OVERSIZED_BYTES.to_bytes(2) + reply[6:7] + bytes(OVERSIZED_BYTES - 1)
     return GARBAGE if kind is FaultKind.GARBAGE else reply

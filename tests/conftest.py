@@ -7,6 +7,7 @@ test, CI) every skip is a failure.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -262,9 +263,11 @@ def broker_files() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture
-def mosquitto(broker_files: Path) -> Iterator[Broker]:
-    """A running broker on exactly deploy/mosquitto, but for ports and folders."""
+@contextlib.contextmanager
+def running_broker(
+    broker_files: Path, changes: Mapping[str, str] | None = None
+) -> Iterator[Broker]:
+    """A broker on exactly deploy/mosquitto, but for ports, folders and these `changes`."""
     # Not below tmp_path: mosquitto gives up root, and then cannot enter that one.
     folder = Path(tempfile.mkdtemp(prefix="parkwatch-mosquitto-"))
     (folder / "store").mkdir()
@@ -273,13 +276,14 @@ def mosquitto(broker_files: Path) -> Iterator[Broker]:
     shutil.copy(DEPLOY / "mosquitto/acl", folder / "acl")
     port, tls_port = free_local_port(), free_local_port()
     shipped = (DEPLOY / "mosquitto/parkwatch.conf").read_text(encoding="utf-8")
-    changes = {
+    text = replaced(shipped, dict(changes or {}))
+    places = {
         "listener 1883 127.0.0.1": f"listener {port} 127.0.0.1",
         "listener 8883": f"listener {tls_port} 127.0.0.1",
         "/etc/mosquitto/parkwatch/": f"{folder}/",
         "/var/lib/mosquitto/": f"{folder}/store/",
     }
-    (folder / "parkwatch.conf").write_text(replaced(shipped, changes), encoding="utf-8")
+    (folder / "parkwatch.conf").write_text(replaced(text, places), encoding="utf-8")
     if os.geteuid() == 0:
         subprocess.run(["chown", "-R", "mosquitto:", str(folder)], check=True)
     broker = Broker(
@@ -291,9 +295,25 @@ def mosquitto(broker_files: Path) -> Iterator[Broker]:
         users={name: f"{name}-secret" for name in BROKER_USERS},
     )
     broker.start()
-    yield broker
-    broker.stop()
-    shutil.rmtree(folder)
+    try:
+        yield broker
+    finally:
+        broker.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def mosquitto(broker_files: Path) -> Iterator[Broker]:
+    """A running broker as it is shipped."""
+    with running_broker(broker_files) as broker:
+        yield broker
+
+
+@pytest.fixture
+def mosquitto_with(broker_files: Path) -> Iterator[Callable[..., Broker]]:
+    """`mosquitto_with({shipped text: another})`: the same with places of its file changed."""
+    with contextlib.ExitStack() as stack:
+        yield lambda changes: stack.enter_context(running_broker(broker_files, changes))
 
 
 # --- InfluxDB -------------------------------------------------------------------------------------

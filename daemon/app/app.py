@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from parkwatch.daemon.app import beside, found, resumed
+from parkwatch.daemon.app import beside, found, probing, resumed, stage
 from parkwatch.daemon.app.change import Plan
 from parkwatch.daemon.app.daily import write_days
 from parkwatch.daemon.app.desk import Desk, as_json
 from parkwatch.daemon.app.door import Door
 from parkwatch.daemon.app.evidence import sha256_of
 from parkwatch.daemon.app.links import LinkAlarms
-from parkwatch.daemon.app.restore import memory, policy_of, remember, restore
+from parkwatch.daemon.app.restore import arming, as_armed, memory, policy_of, remember, restore
 from parkwatch.daemon.app.resumed import Resumed
 from parkwatch.daemon.app.supervisor import end, keep
 from parkwatch.daemon.app.systemd import Notifier
@@ -30,6 +30,7 @@ from parkwatch.daemon.app.watching import Watching
 from parkwatch.daemon.config.applied import Chosen
 from parkwatch.daemon.config.overrides import news
 from parkwatch.daemon.config.resolve import Resolved, resolve
+from parkwatch.daemon.config.site_key import signing_key
 from parkwatch.daemon.history.service import History
 from parkwatch.daemon.journal.anchor import Anchors
 from parkwatch.daemon.journal.journal import Entry, Journal, Record
@@ -43,8 +44,8 @@ from parkwatch.daemon.pipeline.turn import SystemCondition, Work
 from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.daemon.store.database import JournalFault, open_reader, open_writer
 from parkwatch.daemon.store.reserve import Reserve
-from parkwatch.drivers import modbus
-from parkwatch.drivers.mqtt import MqttSource
+from parkwatch.drivers.modbus.runner import BusRunner
+from parkwatch.drivers.mqtt.source import MqttSource
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.site import Site
 
@@ -67,7 +68,6 @@ class App:
         self.chosen = chosen
         self.door = door
         self.resolved = resolved or resolve(loaded.config, loaded.path.parent, os.environ, data)
-        site = self.resolved.site
         self._verdict = ready(
             data,
             self.resolved.journal_key,
@@ -75,11 +75,11 @@ class App:
             self.resolved.journal_records_max,
         )
         self._db = open_writer(data / "journal.db")
-        journal = Journal(self._db, self.resolved.journal_key)
-        self._journal = journal
+        journal = self._journal = Journal(self._db, self.resolved.journal_key)
         self._resumed = journal.seq > 0
+        self.resolved = resolved or as_armed(self.resolved, arming(self._db))
         self.clock = door.clock(at_least=journal.time + 1)
-        self.engine = Engine(site, self.clock.now())
+        self.engine = Engine(self.resolved.site, self.clock.now())
         self._restore()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._data = data
@@ -96,13 +96,15 @@ class App:
         )
         self._reader = open_reader(data / "journal.db")
         self.sequence = journal.seq
-        names = [point.id for point in site.points]
+        names = [point.id for point in self.resolved.site.points]
         self.history = History(self.resolved.history, data, names, self._history)
         self.pipeline = self._make_pipeline()
+        self._buses = [BusRunner(b, self.pipeline, self.clock.now) for b in self.resolved.buses]
         self._mqtt = [MqttSource(b, self.pipeline, self.clock.now) for b in self.resolved.brokers]
         for source in self._mqtt:
             source.restore(self._gateways.get(source.name, {}))
-        self._desk = Desk(self.resolved, self.pipeline, lambda: self.sequence, self.health)
+        trial = stage.trial(loaded, self.resolved, data, self.pipeline)
+        self._desk = Desk(self.resolved, self.pipeline, lambda: self.sequence, self.health, trial)
         self._sender = Sender(
             self._reader, self.committer, self._policy, self.clock.now, self._channel,
             ended=self._ended,
@@ -113,6 +115,7 @@ class App:
         )
         self._desk.unrecorded = self._unrecorded.alarms
         self._desk.evidence = partial(sha256_of, data)
+        self._desk.probe = partial(probing.read, self._buses)
         self._watching = Watching(data, self.pipeline, self.clock, self.history, reserve)
         self._watching.manned = lambda: self._desk.manned if self._live.consoles else 0
         self._systemd = Notifier()
@@ -129,6 +132,8 @@ class App:
         )
         remember(pipeline.turns, self._policy, self._db)
         pipeline.turns.memory = self._memory
+        pipeline.turns.bumps.key = signing_key(self._data)
+        self._policy.unverified = pipeline.turns.unverified
         pipeline.unrecorded = self._lost
         return pipeline
 
@@ -153,7 +158,10 @@ class App:
         entries, before = list(reloaded or ()), Resumed()
         if reloaded is None:
             body = {**self._journal.start_body(), "resumed": self._resumed, "pid": os.getpid()}
+            if not self._resumed:
+                body["arming"] = found.arming(self.chosen)
             entries = [Entry("start", {**body, "boot": resumed.boot_id()})]
+            entries += self.pipeline.turns.started(body)
             if self._resumed:
                 before = resumed.resumed(self._data, self._db, self.clock.now())
                 self._unrecorded.remember(before.announced)
@@ -174,13 +182,14 @@ class App:
         self.pipeline.beat = self._systemd.beat
         await self.door.serve(self._desk.answer)
         self._spawn("pipeline", self.pipeline.run())
-        self._spawn("live.tick", tick(self.engine, self._live, self.clock.now, self.health))
+        arming = self.pipeline.turns.arming
+        beat = tick(self.engine, self._live, self.clock.now, self.health, arming)
+        self._spawn("live.tick", beat)
         self._spawn("selfwatch", self._watching.run())
         self._spawn(SENDER, self._send())
         self._spawn("daily", self._daily())
-        for device in self.resolved.modbus:
-            work = self._poller(device)
-            self._spawn(f"modbus.{device.id}", keep(device.id, work))
+        for runner in self._buses:
+            self._spawn(runner.bus.id, keep(runner.bus.id, runner.run))
         for source in self._mqtt:
             self._spawn(f"mqtt.{source.name}", keep(source.name, source.run))
         self._systemd.tell("READY=1")
@@ -190,12 +199,6 @@ class App:
             self._anchor(what, active=bool(what), of="daily")
 
         await write_days(self._data, self.resolved, self.clock.now, told)
-
-    def _poller(self, device: Any) -> Any:
-        async def work() -> None:
-            await modbus.run(device, self.pipeline, self.clock.now)
-
-        return work
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until asked to stop or for another configuration; raises what ended a task that must not
@@ -240,7 +243,10 @@ class App:
 
     async def change(self, wanted: Plan, sha256: str) -> None:
         """Commit a change of the configuration, once quiet."""
-        work = wanted.work(self.engine, self.clock.now(), sha256)
+        now = self.clock.now()
+        work = wanted.work(self.engine, now, sha256)
+        for entry in work.entries:
+            self.pipeline.turns.arming.take(entry.kind, entry.body, now)
         group = self.pipeline.turns.group(work)
         assert group is not None, "it holds the record at least"
         await self.committer.submit(group, self.clock.now())
@@ -356,6 +362,7 @@ class App:
             "unrecorded": self._unrecorded.state(),
             "queue": self.pipeline.depth,
             "devices": devices,
+            "buses": [runner.health() for runner in self._buses],
             "readings": dict(counters.readings),
             "journal": {"seq": self._journal.seq, "commits": self.committer.commits,
                         "commit_worst_ms": round(counters.commit_worst_s * 1000, 1)},

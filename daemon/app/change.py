@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from parkwatch.daemon.config.secrets import SecretFault
 from parkwatch.daemon.config.words import both
 from parkwatch.daemon.journal.journal import Entry
 from parkwatch.daemon.pipeline.turn import Work
+from parkwatch.rules.arming import Arming, by_state, guarded
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.fault import Fault
 
@@ -40,23 +41,29 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What is changed: the configuration that runs and the hash it was applied with."""
+    """What is changed: the configuration that runs, the hash it was applied with, what is armed."""
 
     loaded: Loaded
     resolved: Resolved
     sha256: str
+    arming: Arming = field(default_factory=Arming)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A request that may be granted, against what it changes; `signed`: its new overrides. All that
-    takes time is done before anything stops."""
+    takes time is done before anything stops. `what`: `apply`, or `arm` and `disarm` of the same
+    configuration; `arming`: ids of points by what they are from now on; `refused`: points of which
+    that cannot be."""
 
     request: Request
     running: Running
     resolved: Resolved
     changes: tuple[Change, ...]
-    signed: Sequence[Mapping[str, Any]]
+    signed: Sequence[Mapping[str, Any]] = ()
+    what: str = "apply"
+    arming: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    refused: Sequence[Mapping[str, str]] = ()
 
     def ending(self, alarms: Iterable[str]) -> list[str]:
         """Of alarms that are not normal those that it would end. Fault CFG-181 names them all
@@ -76,7 +83,7 @@ class Plan:
                 ),
             )
         if found:
-            _two(self.request, self.changes, _config(self.running.loaded))
+            two(self.request, self.changes, self.running)
         return found
 
     def work(self, engine: Engine, now: int, sha256: str) -> Work:
@@ -85,11 +92,13 @@ class Plan:
         found = self.ending(view.alarm for view in engine.alarms())
         persons = list(asked.persons) or [asked.user]
         cause = {"why": CLOSED, "persons": persons, "reason": asked.reason}
-        body = {
-            "who": persons[0], "persons": persons, "what": "apply", "why": asked.reason,
+        body: dict[str, Any] = {
+            "who": persons[0], "persons": persons, "what": self.what, "why": asked.reason,
             "old": self.running.sha256, "new": sha256, "closed": found,
             "changes": [change.body() for change in self.changes],
         }  # fmt: skip
+        if self.arming:
+            body["arming"] = {state: list(points) for state, points in self.arming.items()}
         return Work(
             entries=[Entry("config", body), *(Entry("override", each) for each in self.signed)],
             transitions=[t for alarm in found for t in engine.close(alarm, now, cause)],
@@ -97,6 +106,9 @@ class Plan:
 
     def told(self, closed: Sequence[str]) -> dict[str, Any]:
         """What the command prints: points that came, went, or are another, and every change."""
+        if self.what != "apply":
+            arming = {state: list(points) for state, points in self.arming.items()}
+            return {"arming": arming, "refused": list(self.refused), "closed": list(closed)}
         points = {p.id for r in (self.running.resolved, self.resolved) for p in r.site.points}
         of: dict[str, set[str]] = {"added": set(), "removed": set(), "changed": set()}
         for change in self.changes:
@@ -118,7 +130,7 @@ def plan(request: Request, running: Running, data: Path) -> Plan:
     Fault CFG-182 where two persons are needed, CFG-183 where a reason is, CFG-184 where the
     journal's key is another or cannot be read.
     """
-    resolved = _resolved(request.loaded, data)
+    resolved = _resolved(request.loaded, running, data)
     if resolved.journal_key != running.resolved.journal_key:
         raise Fault(
             "CFG-184",
@@ -129,16 +141,18 @@ def plan(request: Request, running: Running, data: Path) -> Plan:
         )
     changes = _compared(request.loaded, running, resolved)
     if need_two(changes):
-        _two(request, changes, _config(running.loaded))
+        two(request, changes, running)
     old, new = _config(running.loaded), _config(request.loaded)
     signed = news(new, old, resolved.site, running.resolved.site)
-    return Plan(request, running, resolved, changes, signed)
+    known = {point.id for point in running.resolved.site.points}
+    arming = by_state(point for point in resolved.site.points if point.id not in known)
+    return Plan(request, running, resolved, changes, signed, arming=arming)
 
 
 def compared(loaded: Loaded, running: Running, data: Path) -> tuple[Change, ...]:
     """What a valid configuration would change. Fault CFG-184 where the journal's key cannot be
     read."""
-    return _compared(loaded, running, _resolved(loaded, data))
+    return _compared(loaded, running, _resolved(loaded, running, data))
 
 
 def _compared(loaded: Loaded, running: Running, resolved: Resolved) -> tuple[Change, ...]:
@@ -146,16 +160,21 @@ def _compared(loaded: Loaded, running: Running, resolved: Resolved) -> tuple[Cha
     return compare(before, Side(_config(loaded), resolved.site))
 
 
-def _resolved(loaded: Loaded, data: Path) -> Resolved:
+def _resolved(loaded: Loaded, running: Running, data: Path) -> Resolved:
+    """Points that run stay armed as they are, new ones are armed as the configuration says."""
     try:
-        return resolve(_config(loaded), loaded.path.parent, os.environ, data)
+        found = resolve(_config(loaded), loaded.path.parent, os.environ, data)
     except SecretFault as fault:
         raise Fault("CFG-184", fault.what, fault.remedy) from fault
+    known = {point.id for point in running.resolved.site.points}
+    fresh = {point.id for point in found.site.points} - known
+    return replace(found, site=guarded(found.site, running.arming, fresh))
 
 
-def _two(request: Request, changes: Sequence[Change], config: Config) -> None:
+def two(request: Request, changes: Sequence[Change], running: Running) -> None:
     """Two different persons of the running configuration, one of the park; an enterprise's person
-    answers for what is its own."""
+    answers for what is its own. Fault CFG-182, and CFG-183 where no reason is given."""
+    config = _config(running.loaded)
     persons, people = request.persons, config.people
     owners = enterprises(changes, config)
     of = {name: people[name].enterprise for name in persons if name in people}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -19,10 +19,12 @@ from parkwatch.daemon.pipeline.items import (
     point_item,
 )
 from parkwatch.daemon.pipeline.pipeline import Pipeline
+from parkwatch.rules.arming import UNARMED
 from parkwatch.rules.disposition import Disposition
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.transition import AlarmView, Command, Signer
 
+Probe = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 EXTRA = ("console", "seconds", "value", "instrument", "at")
 RECORD_KINDS = ("login", "report", "command")
 
@@ -36,10 +38,12 @@ class Desk:
         pipeline: Pipeline,
         sequence: Callable[[], int],
         health: Callable[[], dict[str, Any]],
+        stage: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]],
     ) -> None:
         self._resolved = resolved
         self._pipeline = pipeline
         self._sequence = sequence
+        self._stage = stage
         self._reads: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "site": lambda _: self._site(),
             "alarm": lambda request: self._one(str(request.get("alarm"))),
@@ -47,8 +51,12 @@ class Desk:
             "points": lambda _: {"items": self._points()},
             "health": lambda _: health(),
             "dispositions": lambda _: {"items": self._unfinished()},
+            "arming": lambda _: {"items": self._arming()},
+            "bumps": lambda _: self._bumps(),
         }
 
+        self.probe: Probe = _nobody
+        """Reads a field device between the scans."""
         self.evidence: Callable[[str], str] = str
         """The hash of the file that an evidence names; it may block."""
         self.manned = 0
@@ -64,6 +72,17 @@ class Desk:
         match op:
             case "command":
                 return await self._command(request)
+            case "bump" if request.get("what") in ("start", "stop"):
+                about = {
+                    "action": f"bump-{request['what']}",
+                    "alarm": f"{request.get('point')}:due",
+                }
+                answer = await self._command({**request, **about, "occurrence": 0, "version": 0})
+                return _ok(self._bumps()) if answer["ok"] else answer
+            case "read":
+                return _ok(await self.probe(request))
+            case "stage":
+                return _ok(await self._stage(request))
             case "consoles":
                 self.manned = int(request["manned"])
                 return _ok({})
@@ -74,7 +93,27 @@ class Desk:
 
     def _points(self) -> list[dict[str, Any]]:
         engine, site = self._pipeline.engine, self._resolved.site
-        return [point_item(engine, site, p.index) for p in site.points]
+        arming = self._pipeline.turns.arming
+        return [point_item(engine, site, p.index, arming) for p in site.points]
+
+    def _bumps(self) -> dict[str, Any]:
+        """The bump tests that run, and the last one of each point that ended."""
+        tests = self._pipeline.turns.bumps
+        return {"items": tests.running(), "ended": tests.ended()}
+
+    def _arming(self) -> list[dict[str, Any]]:
+        """What is armed since when, by whom and why, and when its bump test is due."""
+        arming = self._pipeline.turns.arming
+        return [
+            {
+                "id": p.id, "tag": p.tag, "zone": p.zone, "state": arm.state,
+                "since": str(arm.since), "persons": list(arm.persons), "why": arm.why,
+                "by_hand": arm.by_hand, "tested": str(arm.tested), "verdict": arm.verdict,
+                "due": str(arm.due),
+            }
+            for p in self._resolved.site.points
+            for arm in (arming.of(p),)
+        ]  # fmt: skip
 
     def items(self) -> list[dict[str, Any]]:
         """All alarms that are not normal, as items."""
@@ -95,7 +134,8 @@ class Desk:
 
     def _whole(self, view: AlarmView) -> dict[str, Any]:
         """An alarm that is not normal, with its disposition where one is asked for."""
-        item = alarm_item(self._pipeline.engine, self._resolved.site, view)
+        arming = self._pipeline.turns.arming
+        item = alarm_item(self._pipeline.engine, self._resolved.site, view, arming)
         found = self._pipeline.turns.dispositions.of(view.alarm, view.occurrence)
         return item if found is None else {**item, "disposition": disposition_item(found)}
 
@@ -157,9 +197,11 @@ class Desk:
 
     def _site(self) -> dict[str, Any]:
         resolved, site = self._resolved, self._resolved.site
+        arming = self._pipeline.turns.arming
         limits: dict[int, list[dict[str, Any]]] = {}
         for limit in site.limits:
-            if limit.measure is not None or limit.shadow:
+            idle = limit.point >= 0 and site.points[limit.point].armed == UNARMED
+            if limit.measure is not None or (limit.shadow and not idle):
                 continue  # No line in the chart of the point's own value.
             limits.setdefault(limit.point, []).append(
                 {
@@ -187,7 +229,8 @@ class Desk:
                 {
                     "id": p.id, "tag": p.tag, "enterprise": p.enterprise, "device": p.device,
                     "zone": p.zone, "unit": p.unit, "gas": p.gas, "kind": p.kind, "low": p.low,
-                    "high": p.high, "resolution": p.resolution, "armed": p.armed,
+                    "high": p.high, "resolution": p.resolution,
+                    "armed": arming.of(p).state,
                     "limits": limits.get(p.index, []),
                 }
                 for p in site.points
@@ -209,6 +252,10 @@ def _signer(said: Mapping[str, Any] | None) -> Signer | None:
     if said is None:
         return None
     return Signer(str(said["id"]), str(said["role"]), str(said.get("enterprise", "")))
+
+
+async def _nobody(_: Mapping[str, Any]) -> dict[str, Any]:
+    raise Fault("PRB-404", "没有总线 no bus runs", "parkwatch status")
 
 
 def _ok(data: Any) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from parkwatch.daemon.app.webchild import WebChild
 from parkwatch.daemon.pipeline.live import Answer, LiveServer
 from parkwatch.rules.fault import Fault
 
+CHANGES = frozenset({"apply", "arm"})
+"""Questions that are answered by a reload."""
 RELOAD_S_MAX = 60.0
 """A question that comes during a reload waits for its end, at most so long."""
 
@@ -77,7 +79,7 @@ class Door:
         await self.live.close()
 
     async def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        if request.get("op") == "apply":
+        if request.get("op") in CHANGES:
             return await self._apply(request)
         try:
             async with asyncio.timeout(RELOAD_S_MAX):

@@ -11,8 +11,15 @@ from parkwatch.daemon.journal.verify import Verdict
 from parkwatch.daemon.pipeline.pipeline import Pipeline
 from parkwatch.daemon.pipeline.turn import SystemCondition
 from parkwatch.rules.alarms.lifecycle import UNACKNOWLEDGED
+from parkwatch.rules.arming import PROVISIONAL, UNARMED
 
 log = logging.getLogger("parkwatch.app")
+
+
+def arming(chosen: Chosen) -> str:
+    """How a park begins: its points armed, or waiting for people to arm them."""
+    config = chosen.loaded.config
+    return UNARMED if config is not None and config.park.arm == "manual" else PROVISIONAL
 
 
 def config(pipeline: Pipeline, chosen: Chosen) -> None:

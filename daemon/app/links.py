@@ -18,7 +18,11 @@ _GATEWAY_ALARMS = {
     "clock": Grade.BLUE,
     "replay": Grade.ORANGE,
     "mac": Grade.ORANGE,
+    "settings": Grade.ORANGE,
+    "second_master": Grade.ORANGE,
 }
+_CALLED = {"second_master": "foreign"}
+"""Kinds whose alarm is called otherwise."""
 _DOWN = {"link_down": True, "link_up": False, "broker_down": True, "broker_up": False}
 
 
@@ -38,7 +42,7 @@ class LinkAlarms:
                 self._engine.heartbeat(f"{owner}/{name}", event.at)
             return (), ()
         ended = event.kind.removesuffix("_over")
-        if ended != event.kind and not self._engine.alarm(f"{event.source}:{ended}"):
+        if ended != event.kind and not self._engine.alarm(_alarm(event.source, ended)):
             return (), ()
         entry = Entry(
             "driver",
@@ -64,7 +68,7 @@ class LinkAlarms:
             )
         if event.kind in _GATEWAY_ALARMS:
             return self._condition(
-                f"{event.source}:{event.kind}",
+                _alarm(event.source, event.kind),
                 active=True,
                 grade=_GATEWAY_ALARMS[event.kind],
                 text=event.text,
@@ -72,7 +76,7 @@ class LinkAlarms:
         ended = event.kind.removesuffix("_over")
         if ended != event.kind:
             return self._condition(
-                f"{event.source}:{ended}",
+                _alarm(event.source, ended),
                 active=False,
                 grade=_GATEWAY_ALARMS[ended],
                 text=event.text,
@@ -98,3 +102,7 @@ class LinkAlarms:
         return self._engine.condition(
             alarm, active=active, grade=grade, cause={"text": text}, now=self._now()
         )
+
+
+def _alarm(source: str, kind: str) -> str:
+    return f"{source}:{_CALLED.get(kind, kind)}"

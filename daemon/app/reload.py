@@ -13,9 +13,12 @@ import os
 import socket
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from parkwatch.daemon.app import arm
 from parkwatch.daemon.app.app import App
 from parkwatch.daemon.app.change import Plan, Request, Running, plan
 from parkwatch.daemon.app.door import Door
@@ -26,7 +29,9 @@ from parkwatch.daemon.config.resolve import Resolved
 from parkwatch.daemon.config.sources import Source
 from parkwatch.daemon.config.words import both
 from parkwatch.daemon.journal.journal import Entry
+from parkwatch.rules.arming import ARMED, UNARMED, by_state
 from parkwatch.rules.engine import Engine
+from parkwatch.rules.evaluate.kernel import EVALUATED
 from parkwatch.rules.fault import Fault, Problem
 from parkwatch.rules.gaps import ALL
 from parkwatch.rules.site import SECOND_NS, Site
@@ -52,6 +57,9 @@ async def reload(app: App, data: Path) -> App:
     try:
         wanted = await _wanted(app, wish.request, data)
         wanted.ending(_open(app))
+    except arm.Lacking as lacking:
+        wish.answer.set_result(lacking.told())
+        return app
     except Invalid as invalid:
         wish.answer.set_result({"invalid": [_problem(each) for each in invalid.problems]})
         return app
@@ -73,7 +81,8 @@ async def reload(app: App, data: Path) -> App:
     await asyncio.to_thread(applied.promote, data)
     await app.close()
     try:
-        new = await _started(Chosen(wanted.request.loaded), wanted.resolved, data, app.door, quiet)
+        chosen = Chosen(wanted.request.loaded) if wanted.what == "apply" else app.chosen
+        new = await _started(chosen, wanted.resolved, data, app.door, quiet)
     except _CANNOT as error:
         old = await _back(app, data, sha256, error)
         wish.answer.set_exception(_reverted(error))
@@ -102,7 +111,13 @@ async def _back(app: App, data: Path, sha256: str, error: BaseException) -> App:
     log.error("the new configuration cannot start: %s", error)
     before = await asyncio.to_thread(applied.prepare, app.chosen.loaded, data)
     old = App(app.chosen, data, app.door, app.resolved)
-    body = {"who": "system", "what": "revert", "why": str(error), "old": sha256, "new": before}
+    turns, points = old.pipeline.turns, old.resolved.site.points
+    arming = by_state(
+        p for p in points if (turns.arming.of(p).state == UNARMED) != (p.armed == UNARMED)
+    )
+    body = {"who": "system", "what": "revert", "why": str(error), "old": sha256, "new": before,
+            "arming": arming}  # fmt: skip
+    turns.arming.take("config", body, old.clock.now())
     await old.start([Entry("config", body)])
     await asyncio.to_thread(applied.promote, data)
     return old
@@ -113,28 +128,48 @@ def _open(app: App) -> list[str]:
 
 
 async def _wanted(app: App, asked: Mapping[str, Any], data: Path) -> Plan:
-    """The plan of a valid configuration; all but the engine's snapshot beside the loop."""
+    """The plan of a valid configuration, or of another arming of the one that runs; all but the
+    engine's snapshot beside the loop."""
+    loaded = app.chosen.loaded
+    sha256, arming = applied.digest(loaded.sources), app.pipeline.turns.arming
+    running = Running(loaded, app.resolved, sha256, arming)
     try:
-        sources = [Source(str(f["name"]), str(f["text"])) for f in asked["sources"]]
-        origin, persons = Path(str(asked["origin"])), tuple(map(str, asked["persons"]))
-        user, reason = str(asked["user"]), str(asked["reason"])
+        persons, close = tuple(map(str, asked["persons"])), asked.get("close") is True
+        request = Request(loaded, persons, str(asked["user"]), str(asked["reason"]), close)
+        if asked["op"] == "arm":
+            state = UNARMED if asked["disarm"] is True else ARMED
+            points, good = tuple(map(str, asked["points"])), _good(app)
+            wish = arm.Asked(request, points, state, good, app.clock.now())
+            check = partial(arm.plan, wish, running, data)
+        else:
+            sources = [Source(str(f["name"]), str(f["text"])) for f in asked["sources"]]
+            origin = Path(str(asked["origin"]))
+            check = partial(_checked, sources, origin, request, running, data)
     except (KeyError, TypeError) as error:
         what = f"请求不完整 the request is not whole: {error}"
         raise Fault("API-422", what, "升级两端 same version") from error
-    running = Running(app.chosen.loaded, app.resolved, applied.digest(app.chosen.loaded.sources))
-
-    def check() -> Plan:
-        loaded = load_sources(sources, origin, os.environ, data=data)
-        if loaded.config is None or loaded.errors:
-            raise Invalid(loaded.problems)
-        request = Request(loaded, persons, user, reason, close=asked.get("close") is True)
-        return plan(request, running, data)
-
     wanted = await asyncio.to_thread(check)
     _can_bind(wanted.resolved.bind, app.resolved.bind)
     snapshot, now = app.engine.snapshot(), app.clock.now()
     await asyncio.to_thread(_rehearse, wanted.resolved.site, snapshot, now)
     return wanted
+
+
+def _checked(
+    sources: list[Source], origin: Path, request: Request, running: Running, data: Path
+) -> Plan:
+    loaded = load_sources(sources, origin, os.environ, data=data)
+    if loaded.config is None or loaded.errors:
+        raise Invalid(loaded.problems)
+    return plan(replace(request, loaded=loaded), running, data)
+
+
+def _good(app: App) -> Mapping[str, int]:
+    """When each point that reads well now was received."""
+    engine = app.engine
+    good = EVALUATED[engine.qualities] & (engine.receiveds > 0)
+    points = engine.site.points
+    return {points[i].id: int(engine.receiveds[i]) for i in good.nonzero()[0].tolist()}
 
 
 def _rehearse(site: Site, snapshot: bytes, now: int) -> None:

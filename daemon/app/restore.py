@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from parkwatch.daemon.config.resolve import Resolved
 from parkwatch.daemon.journal.archive import newest_to, records_to
@@ -12,6 +13,8 @@ from parkwatch.daemon.notify.chain import ChainPolicy, Directory
 from parkwatch.daemon.outbox.timers import all_timers
 from parkwatch.daemon.pipeline.turn import Turns
 from parkwatch.rules import disposition
+from parkwatch.rules.arming import KINDS as ARMING_KINDS
+from parkwatch.rules.arming import Arming, guarded
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.evaluate.state import readable
 from parkwatch.rules.transition import Transition
@@ -32,9 +35,25 @@ def restore(engine: Engine, db: sqlite3.Connection, now: int) -> None:
     engine.restore(snapshot, tail, now)
 
 
+def arming(db: sqlite3.Connection, into: Arming | None = None) -> Arming:
+    """Which points are armed, as the journal stands."""
+    found = into or Arming()
+    since, body = _snapshot(db, "arming")
+    if body is not None:
+        found.restore(body)
+    for record in records_to(db, since=since, kinds=ARMING_KINDS):
+        found.take(record.kind, record.body, record.time)
+    return found
+
+
+def as_armed(resolved: Resolved, known: Arming) -> Resolved:
+    """The configuration with its points armed as they are."""
+    return replace(resolved, site=guarded(resolved.site, known))
+
+
 def remember(turns: Turns, policy: ChainPolicy, db: sqlite3.Connection) -> None:
     """Bring back what a pipeline knows beside its engine: timers, answers given, who was told of
-    what, and dispositions and gaps that are open."""
+    what, dispositions, gaps and bump tests that are open, and what is armed."""
     turns.timers = {timer.key: timer for timer in all_timers(db)}
     turns.desk.remember(newest_to(db, COMMANDS_KEPT, ["command"]))
     since, body = _snapshot(db, "told")
@@ -47,6 +66,9 @@ def remember(turns: Turns, policy: ChainPolicy, db: sqlite3.Connection) -> None:
     since, body = _snapshot(db, "gaps")
     tail = records_to(db, since=since, kinds=["transition"])
     turns.gaps.restore(body, (Transition.from_body(record.body) for record in tail))
+    arming(db, turns.arming)
+    since, body = _snapshot(db, "bumps")
+    turns.bumps.restore(body, records_to(db, since=since, kinds=["command", "bump"]))
 
 
 def memory(turns: Turns, policy: ChainPolicy) -> dict[str, bytes]:
@@ -56,6 +78,8 @@ def memory(turns: Turns, policy: ChainPolicy) -> dict[str, bytes]:
         "told": policy.told.snapshot(lambda alarm: turns.engine.alarm(alarm) is not None),
         "dispositions": turns.dispositions.snapshot(),
         "gaps": turns.gaps.snapshot(),
+        "arming": turns.arming.snapshot(),
+        "bumps": turns.bumps.snapshot(),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from parkwatch.daemon.app.change import Request, Running, plan
 from parkwatch.daemon.app.links import LinkAlarms
-from parkwatch.daemon.app.restore import policy_of, restore
+from parkwatch.daemon.app.restore import arming, as_armed, policy_of, restore
 from parkwatch.daemon.config import applied
 from parkwatch.daemon.config.load import load_sources
 from parkwatch.daemon.config.resolve import resolve
@@ -22,6 +22,7 @@ from parkwatch.daemon.outbox.timers import all_timers
 from parkwatch.daemon.pipeline.turn import Turns
 from parkwatch.daemon.pipeline.writer import Writer
 from parkwatch.daemon.store.database import open_reader, open_writer
+from parkwatch.rules.arming import Arming
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.fault import Fault
 
@@ -37,7 +38,21 @@ def running(data: Path) -> Running:
     if loaded.config is None:
         raise _unknown()
     found = resolve(loaded.config, loaded.path.parent, os.environ, data)
-    return Running(loaded, found, kept.sha256)
+    known = _arming(data)
+    return Running(loaded, as_armed(found, known), kept.sha256, known)
+
+
+def _arming(data: Path) -> Arming:
+    """Which points are armed, as the journal of a folder stands; nothing where it cannot say."""
+    if not (data / "journal.db").exists():
+        return Arming()
+    db = open_reader(data / "journal.db")
+    try:
+        return arming(db)
+    except sqlite3.DatabaseError:
+        return Arming()  # A damaged journal: whoever opens it to write names that.
+    finally:
+        db.close()
 
 
 def _unknown() -> Fault:

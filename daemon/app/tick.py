@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from parkwatch.daemon.pipeline.items import shown
+from parkwatch.daemon.pipeline.items import over, quality_of, shown
 from parkwatch.daemon.pipeline.live import HEALTH_EVERY, VALUES_S, LiveServer
+from parkwatch.rules.arming import Arming
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.quality import reason_name, status_name
 
 
 async def tick(
-    engine: Engine, live: LiveServer, now: Callable[[], int], health: Callable[[], dict[str, Any]]
-) -> None:
+    engine: Engine, live: LiveServer, now: Callable[[], int], health: Callable[[], dict[str, Any]],
+    arming: Arming,
+) -> None:  # fmt: skip
     """Until cancelled."""
     sent = engine.receiveds.copy()
     qualities = engine.qualities.copy()
@@ -30,9 +32,9 @@ async def tick(
         if len(changed):
             points = [
                 [
-                    i, shown(engine, i), status_name(int(engine.qualities[i])),
+                    i, shown(engine, i), status_name(quality := quality_of(engine, i, arming)),
                     str(int(engine.times[i])), str(int(engine.receiveds[i])),
-                    reason_name(int(engine.qualities[i])),
+                    reason_name(quality), over(engine, i),
                 ]
                 for i in changed.tolist()
             ]  # fmt: skip

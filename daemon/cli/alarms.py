@@ -1,4 +1,4 @@
-"""`alarms`, `points`: the running daemon, asked through its live socket."""
+"""`alarms`: the running daemon, asked through its live socket."""
 
 from __future__ import annotations
 
@@ -120,26 +120,3 @@ def _alarm(options: argparse.Namespace) -> dict[str, Any]:
             return dict(item)
     what = f"没有此报警 no such alarm: {options.id}"
     raise LinkFault("ALM-404", what, "parkwatch alarms list", status=404)
-
-
-def list_points(options: argparse.Namespace) -> int:
-    """Every point with its value, quality and age."""
-    data = ask(options, "points")
-    items = [i for i in data["items"] if not options.id or i["id"] == options.id]
-    if options.id and not items:
-        what = f"没有此点位 no such point: {options.id}"
-        raise LinkFault("API-404", what, "parkwatch points list", status=404)
-    if options.json:
-        output.document(ok=True, data={"items": items})
-        return 0
-    output.table(
-        ("位号", "值", "质量", "原因", "id"),
-        [
-            (
-                i["tag"], "--" if i["value"] is None else f"{i['value']:g}", i["quality"],
-                i["reason"], i["id"],
-            )
-            for i in items
-        ],
-    )  # fmt: skip
-    return 0

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
 import uuid
 from typing import Any
 
 from parkwatch.daemon.cli import output
 from parkwatch.daemon.cli.alarms import LOCAL, ask
 from parkwatch.daemon.cli.moments import time_ns
-from parkwatch.rules.fault import Fault
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,15 +56,6 @@ def _second(options: argparse.Namespace) -> dict[str, str] | None:
     """The second person of a two-person action, by the password."""
     if not getattr(options, "second", None):
         return None
-    from parkwatch.daemon.cli.persons import authenticate  # noqa: PLC0415 - `--help` is fast
-    from parkwatch.daemon.config.applied import choose  # noqa: PLC0415
+    from parkwatch.daemon.cli.persons import signed  # noqa: PLC0415 - others need no passwords
 
-    loaded = choose(None, options.data, os.environ, strict=False).loaded
-    config = loaded.config
-    if config is None or options.second not in config.people:
-        raise Fault(
-            "CLI-002", f"没有此人 no such person: {options.second}", "核对 --second check the id"
-        )
-    authenticate(loaded, options.data, [options.second])
-    person = config.people[options.second]
-    return {"id": options.second, "role": person.role, "enterprise": person.enterprise or ""}
+    return signed(options.data, [options.second])[0]

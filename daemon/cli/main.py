@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from parkwatch.daemon.cli.technician import import_options
 from parkwatch.rules.fault import Fault
 
 EXIT_REFUSED, EXIT_INTERRUPTED = 5, 130
@@ -25,7 +26,8 @@ INT64_MAX, ROWS_MAX = 2**63 - 1, 1_000_000
 _CODES = {"SYS-101": 4, "SYS-102": 4, "SYS-103": 7, "SYS-104": 4, "SYS-106": 4, "SYS-107": 2,
           "SYS-108": 4, "CLI-002": 2, "API-422": 2, "HIS-001": 6, "HIS-002": 4, "JNL-003": 6,
           "JNL-002": 6, "JNL-005": 6,
-          "JNL-006": 6, "JNL-007": 4, "JNL-008": 6, "JNL-001": 70, "JNL-010": 70}  # fmt: skip
+          "JNL-006": 6, "CFG-100": 3, "CFG-201": 3, "CFG-202": 3, "CFG-216": 3, "CFG-223": 2,
+          "JNL-007": 4, "JNL-008": 6, "JNL-001": 70, "JNL-010": 70}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,10 +83,17 @@ def parser() -> Parser:
     sub = add(verbs, "check", "files.check", "检查配置 check a configuration")
     sub.add_argument("path", nargs="?", type=Path)
     sub.add_argument("--strict", action="store_true", help="警告也算失败 warnings fail too")
+    _probe(add(verbs, "probe", "probe.run", "读设备寄存器 what a device's registers say now"))
+    import_options(
+        add(verbs, "import", "lists.run", "导入探测器台账 a detector list from Excel or CSV")
+    )
     sub = add(verbs, "run", "files.run", "守护进程 the daemon")
     sub.add_argument("--strict", action="store_true", help="配置有错则不启动 refuse a broken file")
     add(verbs, "status", "status.run", "一屏状态 one screen of status")
     add(verbs, "version", "files.version", "版本 the version")
+    templates = group("templates", "设备点表 device maps")
+    add(templates, "list", "maps.list_all", "所有模板 all of them")
+    add(templates, "show", "maps.show", "一份点表 one, register by register").add_argument("id")
     _asked(add, group)
     _journal(add, group)
     _reports(add, group)
@@ -95,6 +104,36 @@ def parser() -> Parser:
     sub.add_argument("-n", type=_rows, default=100, help="条数 how many")
     _config(add, group)
     return made
+
+
+def _probe(sub: Parser) -> None:
+    """Options of `probe`."""
+    sub.add_argument("path", nargs="?", type=Path, help="配置文件 the configuration")
+    for name, what in (("device", "只看此设备 this device alone"),
+                       ("point", "只看此点位 this point alone")):  # fmt: skip
+        sub.add_argument(f"--{name}", default="", help=what)
+    sub.add_argument("--times", type=_rows, default=1, metavar="N", help="每秒一次 once a second")
+    sub.add_argument("--guess", action="store_true", help="试字序与 ±1 word orders, one off")
+    sub.add_argument("--shown", type=_number, metavar="VALUE",
+                     help="盘面示值 what the panel shows")  # fmt: skip
+    sub.add_argument("--scan-unit", default="", metavar="1-16", help="哪些站号应答 who answers")
+    sub.add_argument("--watch", default="", metavar="POINT", help="标气试验 follow a bump test")
+    _tested(sub)
+
+
+def _tested(sub: Parser) -> None:
+    """Who tests a detector with which gas."""
+    sub.add_argument("--gas", default="", help="标气 the bottle's gas: H2S")
+    sub.add_argument("--bottle", type=_finite, help="标气浓度 the bottle's value, in its unit")
+    sub.add_argument("--person", help="测试人,输入口令 who tests, types the password")
+    sub.add_argument("--minutes", type=_minutes, default=30, help="最多 30 分钟 at most 30")
+
+
+def _number(text: str) -> str:
+    """A number as the panel shows it, with its decimals."""
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+        raise argparse.ArgumentTypeError(f"'{text}' 不是数 is no number")
+    return text
 
 
 def _journal(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
@@ -162,16 +201,7 @@ def _config(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> Non
 
 def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
     """Commands that ask the running daemon, then those of rules."""
-    points = group("points", "点位 points")
-    add(points, "list", "alarms.list_points", "所有点位 all points").set_defaults(id="")
-    add(points, "show", "alarms.list_points", "一个点位 one point").add_argument("id")
-    bump = add(points, "bump", "alarms.bump", "记录便携仪读数 record a portable reading beside it")
-    bump.add_argument("id")
-    bump.add_argument("--value", type=_finite, required=True, help="读数 what it read")
-    bump.add_argument("--instrument", required=True, help="仪器与编号 which instrument, its number")
-    bump.add_argument("--at", default="", help="时间,缺省为现在 when, now by default")
-    bump.add_argument("--reason", default="", help="原因 why")
-    bump.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
+    _points(add, group("points", "点位 points"))
     alarms = group("alarms", "报警 alarms")
     sub = add(alarms, "list", "alarms.list_alarms", "未恢复正常的报警 alarms that are not normal")
     sub.add_argument("--undisposed", action="store_const", const="disposing.unfinished",
@@ -192,6 +222,43 @@ def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None
         _action(add(alarms, action, "handling.run", what), action)
     add(alarms, "why", "alarms.why", "为何报警 why").add_argument("id")
     _rules(add, group)
+
+
+def _points(add: Callable[..., Parser], points: Any) -> None:
+    """Commands about points."""
+    sub = add(points, "list", "points.show", "所有点位 all points")
+    sub.set_defaults(id="")
+    sub.add_argument("--zone", default="", help="区域 id of this zone")
+    sub.add_argument("--unarmed", action="store_true", help="未投用的 those not in service")
+    sub.add_argument("--live", action="store_true", help="现有读数的 those that read now")
+    sub = add(points, "show", "points.show", "一个点位 one point")
+    sub.add_argument("id")
+    sub.set_defaults(zone="", unarmed=False, live=False)
+    for name, what in (("arm", "投用 arm"), ("disarm", "撤防,双人 disarm, two persons")):
+        sub = add(points, name, "points.arm", what)
+        sub.add_argument("ids", nargs="*", metavar="POINT", help="点位 id full ids")
+        sub.add_argument("--zone", default="", help="整个区域 all points of this zone")
+        sub.add_argument("--person", help="负责人 who answers for it")
+        sub.add_argument("--second", help="第二人 (园区) second, of the park")
+        sub.add_argument("--reason", default="", help="原因 why")
+        disarm = name == "disarm"
+        sub.set_defaults(disarm=disarm, close=False)
+        if disarm:
+            sub.add_argument("--close", action="store_true", help="关闭有关报警 end its alarms")
+    bump = add(points, "bump", "points.bump", "标气测试,或记录便携仪读数 a bump test, or a reading")
+    bump.add_argument("id")
+    _tested(bump)
+    bump.add_argument("--stop", action="store_true", help="结束测试 end the test")
+    bump.add_argument("--value", type=_finite, help="便携仪读数 what a portable instrument read")
+    bump.add_argument("--instrument", default="", help="仪器与编号 which instrument, its number")
+    bump.add_argument("--at", default="", help="时间,缺省为现在 when, now by default")
+    bump.add_argument("--reason", default="", help="原因 why")
+    bump.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
+    sub = add(points, "test", "points.test", "演练一级报警 try a stage as a drill")
+    sub.add_argument("id")
+    sub.add_argument("--stage", choices=("al1", "al2"), required=True, help="哪一级 which level")
+    sub.add_argument("--drill", action="store_true", help="演练 (总是) as a drill, always so")
+    sub.add_argument("--send-to", default="", metavar="PERSON", help="只发给此人 send to this one")
 
 
 def _rules(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
@@ -267,6 +334,10 @@ def _finite(text: str) -> float:
 
 def _rows(text: str) -> int:
     return _whole(text, 1, ROWS_MAX)
+
+
+def _minutes(text: str) -> int:
+    return _whole(text, 1, 30)
 
 
 def _percent(text: str) -> int:

@@ -19,13 +19,13 @@ from parkwatch.daemon.config.check_set_points import weak_levels
 from parkwatch.daemon.config.equipment import profile_of
 from parkwatch.daemon.config.load import load
 from parkwatch.daemon.config.model import Config, OverrideTable
+from parkwatch.daemon.config.moments import until_ns
 from parkwatch.daemon.config.overrides import (
     AHEAD_NS,
     Override,
     beside,
     signers,
     strangers,
-    until_ns,
 )
 from parkwatch.daemon.config.resolve_points import point_id
 from parkwatch.daemon.config.template import effective

@@ -9,11 +9,30 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from parkwatch.daemon.config.applied import choose
 from parkwatch.daemon.config.load import Loaded
 from parkwatch.daemon.config.secrets import SecretFault, resolve_secret
 from parkwatch.daemon.config.words import both
 from parkwatch.daemon.web.passwords import Passwords
 from parkwatch.rules.fault import Fault
+
+
+def signed(data: Path, persons: Sequence[str]) -> list[dict[str, str]]:
+    """Persons of the running configuration, each by the password: id, role, enterprise (empty: the
+    park's). Fault CLI-002 for one that is nobody, AUT-401 and AUT-404 as `authenticate`."""
+    if not persons:
+        return []
+    loaded = choose(None, data, os.environ, strict=False).loaded
+    people = loaded.config.people if loaded.config is not None else {}
+    for name in persons:
+        if name not in people:
+            what = f"没有此人 no such person: {name}"
+            raise Fault("CLI-002", what, "核对 people check the id")
+    authenticate(loaded, data, persons)
+    return [
+        {"id": name, "role": people[name].role, "enterprise": people[name].enterprise or ""}
+        for name in persons
+    ]
 
 
 def authenticate(loaded: Loaded, data: Path, persons: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from parkwatch.daemon.app.change import Running
 from parkwatch.daemon.app.stopped import running
 from parkwatch.daemon.cli import output
+from parkwatch.daemon.config.lists.read import column_name
 from parkwatch.daemon.config.resolve_points import point_id
 from parkwatch.daemon.config.template import effective, layers
 from parkwatch.rules.fault import Fault
@@ -59,6 +60,8 @@ def _rows(found: Running, named: str) -> Iterator[dict[str, Any]]:
                 if key in said:
                     path = ("device", number, "points", index, key)
                     origin = ":".join(map(str, found.loaded.written.place(path)))
+                    column = found.loaded.written.column(path)
+                    origin += f" ({column_name(column)})" if column else ""
                 else:
                     layer = next((each for each in way if key in each.point()), None)
                     origin = f"template.{layer.name}" if layer is not None else origin

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from parkwatch.daemon.config import check_devices, check_people, check_secrets
+from parkwatch.daemon.config import check_brokers, check_devices, check_people, check_secrets
 from parkwatch.daemon.config.finding import Context, Finding, missing, nearest, unknown
 from parkwatch.daemon.config.template import SHIPPED, layers
 from parkwatch.daemon.config.words import both
@@ -20,6 +20,7 @@ def findings(context: Context) -> Iterator[Finding]:
     yield from _enterprises(context)
     yield from _zones(context)
     yield from _templates(context)
+    yield from check_brokers.findings(context)
     yield from check_devices.findings(context)
     yield from check_people.findings(context)
     yield from check_secrets.findings(context)
@@ -29,15 +30,6 @@ def _unsupported(context: Context) -> Iterator[Finding]:
     """What the format promises and this version does not do: refused, never ignored."""
     why = both("悄悄忽略会使人误以为有效", "what is silently ignored is believed to work")
     for number, device in enumerate(context.devices):
-        if device.transport != "tcp" or device.serial is not None:
-            key = "serial" if device.serial is not None else "transport"
-            yield Finding(
-                "CFG-107",
-                ("device", number, key),
-                both("此版本只支持 Modbus TCP", "this version reads Modbus TCP only"),
-                why,
-                both("经 TCP 网关接入", "connect it through a TCP gateway"),
-            )
         for index, point in enumerate(device.points):
             if point.was is not None:
                 yield Finding(

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from parkwatch.daemon.config import (
+    check_buses,
     check_equipment,
+    check_maps,
     check_overrides,
     check_points,
     check_rules,
     check_suppressions,
 )
-from parkwatch.daemon.config.address import wire_address
 from parkwatch.daemon.config.check_park import Park
 from parkwatch.daemon.config.finding import UNSAFE, At, Context, Finding, missing, unknown
-from parkwatch.daemon.config.model import DeviceTable
+from parkwatch.daemon.config.model import DeviceTable, PointTable
 from parkwatch.daemon.config.names import PART
 from parkwatch.daemon.config.resolve_points import point_id
-from parkwatch.daemon.config.template import root
+from parkwatch.daemon.config.template import map_name, root
 from parkwatch.daemon.config.words import both
+from parkwatch.drivers.address import wire_address
+from parkwatch.drivers.place import WORDS
 
-_MODBUS_ONLY = ("host",)
+_MODBUS_ONLY = ("host", "serial")
 _MQTT_ONLY = ("broker", "gateway")
-_WORDS = {"u32": 2, "s32": 2, "f32": 2}
-_LOCAL = ("127.0.0.1", "::1", "localhost")
+_OF_REGISTERS = ("reg", "mask", "offset", "spare")
 
 
 def findings(context: Context) -> Iterator[Finding]:
     """Every finding about devices, points and rules."""
     yield from _name_space(context)
-    yield from _connections(context)
     wrong: set[At] = set()
     for number, device in enumerate(context.devices):
         at: At = ("device", number)
@@ -39,11 +39,13 @@ def findings(context: Context) -> Iterator[Finding]:
         yield from _link(context, device, at)
         yield from _ids(device, at)
         yield from _registers(context, device, at)
+        yield from check_maps.findings(context, device, at)
         for index, point in enumerate(device.points):
             path = (*at, "points", index)
             for finding in check_points.findings(context, device, point, path):
                 wrong |= {path} if finding.level == "error" else set()
                 yield finding
+    yield from check_buses.findings(context, wrong)
     park = Park(context)
     yield from check_equipment.findings(context, park, wrong)
     yield from check_rules.findings(context, park)
@@ -80,30 +82,12 @@ def _taken(path: At, name: str, owner: str) -> Finding:
     )
 
 
-def _connections(context: Context) -> Iterator[Finding]:
-    """Each device opens one connection: a converter that allows fewer would drop the others."""
-    counts = Counter((device.host or "", device.port) for device in context.devices)
-    for number, device in enumerate(context.devices):
-        allowed, n = device.max_connections, counts[device.host or "", device.port]
-        if device.host and allowed is not None and n > allowed:
-            yield Finding(
-                "CFG-126",
-                ("device", number, "max_connections"),
-                both(
-                    f"{n} 台设备连接 {device.host}:{device.port},只允许 {allowed} 条",
-                    f"{n} devices connect to {device.host}:{device.port}, {allowed} allowed",
-                ),
-                both("多出的连接会被断开", "the others would be dropped again and again"),
-                both("提高允许数或分开接线", "allow more or wire them apart"),
-            )
-
-
 def _link(context: Context, device: DeviceTable, at: At) -> Iterator[Finding]:
     shipped = root(context.config, device)
     if shipped is None:
         return
     mqtt = shipped.wire == "mqtt"
-    for key in _MQTT_ONLY if mqtt else _MODBUS_ONLY:
+    for key in _MQTT_ONLY if mqtt else ():
         if getattr(device, key) is None:
             yield missing((*at, key), key)
     for key in _MODBUS_ONLY if mqtt else _MQTT_ONLY:
@@ -151,41 +135,66 @@ def _registers(context: Context, device: DeviceTable, at: At) -> Iterator[Findin
     shipped = root(context.config, device)
     if shipped is None:
         return
-    taken: dict[tuple[int, int], str] = {}
+    mapped = map_name(context.config, device.template)
+    taken: dict[tuple[int, int], list[tuple[int, str]]] = {}
     for index, point in enumerate(device.points):
         path = (*at, "points", index)
         if shipped.wire == "mqtt":
-            if point.reg is not None:
-                yield _no_place((*path, "reg"), "reg", "mqtt")
-            continue
-        if point.reg is None:
+            for key in _OF_REGISTERS:
+                if getattr(point, key):
+                    yield _no_place((*path, key), key, "mqtt")
+        elif point.reg is not None:
+            yield from _register(point, path, taken)
+        elif not mapped:
             yield missing((*path, "reg"), "reg")
-            continue
-        try:
-            function, address = wire_address(point.reg)
-        except ValueError:
-            yield _no_register(path, point.reg)
-            continue
-        if function <= 2 and point.type not in (None, "bit"):
-            yield Finding(
-                "CFG-119",
-                (*path, "type"),
-                both(f"{point.reg} 是开关量", f"{point.reg} holds a bit, no {point.type}"),
-                UNSAFE,
-                both('type = "bit" 或省略', 'type = "bit", or leave it out'),
-            )
-            continue
-        words = range(address, address + _WORDS.get(point.type or "u16", 1))
-        other = next((taken[function, w] for w in words if (function, w) in taken), "")
-        if other:
-            yield Finding(
-                "CFG-118",
-                (*path, "reg"),
-                both(f"寄存器与 {other} 重叠", f"its registers overlap those of {other}"),
-                both("两点读到同一个数", "two points would show one number"),
-                both("核对点表", "check the maker's list"),
-            )
-        taken |= dict.fromkeys(((function, w) for w in words), point.tag)
+
+
+def _register(
+    point: PointTable, path: At, taken: dict[tuple[int, int], list[tuple[int, str]]]
+) -> Iterator[Finding]:
+    """One register as printed; `taken`: which bits of which words other points have."""
+    assert point.reg is not None
+    try:
+        function, address = wire_address(point.reg)
+    except ValueError:
+        yield _no_register(path, point.reg)
+        return
+    if function <= 2 and point.type not in (None, "bit"):
+        yield Finding(
+            "CFG-119",
+            (*path, "type"),
+            both(f"{point.reg} 是开关量", f"{point.reg} holds a bit, no {point.type}"),
+            UNSAFE,
+            both('type = "bit" 或省略', 'type = "bit", or leave it out'),
+        )
+        return
+    if point.mask is not None and (function <= 2 or point.type not in (None, "u16", "s16")):
+        yield _no_mask(path, point.type)
+        return
+    words = range(address, address + WORDS[point.type or "u16"])
+    mask = point.mask or 0xFFFF
+    before = (each for word in words for each in taken.get((function, word), ()))
+    other = next((tag for bits, tag in before if bits & mask), "")
+    if other:
+        yield Finding(
+            "CFG-118",
+            (*path, "reg"),
+            both(f"寄存器与 {other} 重叠", f"its registers overlap those of {other}"),
+            both("两点读到同一个数", "two points would show one number"),
+            both("核对点表", "check the maker's list"),
+        )
+    for word in words:
+        taken.setdefault((function, word), []).append((mask, point.tag))
+
+
+def _no_mask(path: At, kind: str | None) -> Finding:
+    return Finding(
+        "CFG-119",
+        (*path, "mask"),
+        both(f"{kind or 'bit'} 没有位段", f"a {kind or 'bit'} has no bit field"),
+        UNSAFE,
+        both("mask 只用于 u16、s16", "mask is for u16 and s16"),
+    )
 
 
 def _no_register(path: At, printed: int) -> Finding:
@@ -210,15 +219,5 @@ def _keys(context: Context) -> Iterator[Finding]:
                 both("网关消息未签名 (缺 key)", "its gateways sign nothing (no key)"),
                 both("能登录代理者可冒充它", "whoever passes the broker can play it"),
                 both('key = "file:secrets/…"', 'key = "file:secrets/…"'),
-                "warning",
-            )
-    for name, broker in config.broker.items():
-        if not broker.tls and broker.host not in _LOCAL:
-            yield Finding(
-                "LINT-014",
-                ("broker", name),
-                both("代理连接未加密", "the link to the broker is not encrypted"),
-                both("口令与读数可被窃听", "password and readings can be overheard"),
-                "tls = true",
                 "warning",
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from parkwatch.daemon.config.address import wire_address
 from parkwatch.daemon.config.check_set_points import findings as set_points
 from parkwatch.daemon.config.check_set_points import has_range
 from parkwatch.daemon.config.equipment import kind_of, profile_of
@@ -20,6 +19,7 @@ from parkwatch.daemon.config.resolve_points import (
 )
 from parkwatch.daemon.config.template import root
 from parkwatch.daemon.config.words import both
+from parkwatch.drivers.address import wire_address
 
 KINDS = ("level", "pressure", "temperature", "flow", "state", "heartbeat", "speed", "other")
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from contextlib import suppress
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from parkwatch.daemon.config.names import checked_name
@@ -20,6 +28,9 @@ _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff"
 _ALIAS = re.compile(f"[A-Za-z_{_HAN}][A-Za-z0-9_{_HAN}]{{0,31}}")
 _FIGURE = re.compile(r"[a-z][a-z0-9_]{0,31}(-[a-z0-9][a-z0-9._-]{0,63})?")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+DAY_YEARS = 1990, 2199
+"""Years of days on a card; what lies outside is a slip."""
 REASON_MAX = 200
 MINUTE_NS, HOUR_NS = _UNITS_NS["m"], _UNITS_NS["h"]
 
@@ -77,6 +88,18 @@ def _moment(value: Any) -> date:
     return value
 
 
+def _day(value: Any) -> date:
+    """A date of TOML, or as text (`2027-03-01`), in which lists write it."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        with suppress(ValueError):
+            value = date.fromisoformat(value)
+    good = isinstance(value, date) and not isinstance(value, datetime)
+    if not good or not DAY_YEARS[0] <= value.year <= DAY_YEARS[1]:
+        fault = both("须为日期,如 2027-03-01", "must be a day, as 2027-03-01")
+        raise PydanticCustomError("day", "{fault}", {"fault": fault})
+    return value  # type: ignore[no-any-return]
+
+
 def _figure(key: str) -> str:
     if _FIGURE.fullmatch(key) is None:
         fault = both("不是铭牌参数名", "is no name of a figure")
@@ -110,6 +133,8 @@ Moment = Annotated[
     date, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 """A date (its whole day counts) or a datetime; without an offset it is the park's time."""
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day: a date of TOML, or its text."""
 Figure = Annotated[str, AfterValidator(_figure)]
 """A figure of a nameplate: `p_work`, or `travel_s-xv1` for one unit of a repeated role."""
 Value = Annotated[float, Field(ge=-1e9, le=1e9)]
@@ -123,6 +148,8 @@ Scan = Annotated[str, _within(50_000_000, HOUR_NS, "50ms-1h")]
 Every = Annotated[str, _within(50_000_000, 24 * HOUR_NS, "50ms-24h")]
 Timeout = Annotated[str, _within(10_000_000, MINUTE_NS, "10ms-60s")]
 Secret = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
+Pause = Annotated[str, _within(0, 5_000_000_000, "0ms-5s", "50ms")]
+"""Between two requests, or before an answer."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,253}$")]
 GradeName = Literal["red", "orange", "yellow", "blue"]

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from parkwatch.daemon.config import check
 from parkwatch.daemon.config.finding import At, Context, Finding
+from parkwatch.daemon.config.lists.expand import expand, is_list, read_lists
+from parkwatch.daemon.config.lists.read import column_name
 from parkwatch.daemon.config.model import Config
 from parkwatch.daemon.config.refusals import refusal
 from parkwatch.daemon.config.repair import hides, repaired
@@ -48,24 +50,55 @@ def load(
     overrides (none: there is no key), `now_ns` the time at which they are (default: now).
     """
     sources, problems = read(path)
-    return load_sources(sources, path, env, problems, data=data, now_ns=now_ns)
+    written = merge(sources)
+    lists, more = read_lists(written)
+    found = [*problems, *more]
+    now = time.time_ns() if now_ns is None else now_ns
+    return _loaded(written, (sources, lists), _Where(path, env, data, now), found)
 
 
 def load_sources(
-    sources: Sequence[Source], path: Path, env: Mapping[str, str],
-    problems: Sequence[Problem] = (), *, data: Path | None = None, now_ns: int | None = None,
+    sources: Sequence[Source], path: Path, env: Mapping[str, str], *, data: Path | None = None,
+    now_ns: int | None = None,
 ) -> Loaded:  # fmt: skip
-    """The same for texts that are already read; `path` is what they were read from."""
-    file = Path(sources[0].name) if sources and path.is_dir() else path
-    written = merge(sources)
-    found = [*problems, *written.problems]
-    if found:
-        # Half a park says nothing about the other half: its references would all be unknown.
-        return Loaded(None, _sorted(found), tuple(sources), file, written)
+    """The same for texts that are already read, the lists that they name with them; `path` is what
+    they were read from."""
+    tables = [source for source in sources if not is_list(source)]
+    lists = [source for source in sources if is_list(source)]
     now = time.time_ns() if now_ns is None else now_ns
-    config, findings = _checked(written.raw, file.parent, env, data, now)
-    found += [_problem(finding, written) for finding in findings]
-    return Loaded(config, _sorted(found), tuple(sources), file, written)
+    return _loaded(merge(tables), (tables, lists), _Where(path, env, data, now), [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    path: Path
+    env: Mapping[str, str]
+    data: Path | None
+    now_ns: int
+
+
+def _loaded(
+    written: Written, sources: tuple[Sequence[Source], Sequence[Source]], where: _Where,
+    problems: Sequence[Problem],
+) -> Loaded:  # fmt: skip
+    """`sources`: tables, then lists; `problems`: what was wrong with reading them."""
+    tables, lists = sources
+    every = (*tables, *lists)
+    file = Path(tables[0].name) if tables and where.path.is_dir() else where.path
+    found = [*problems, *written.problems]
+    short: list[Finding] = []
+    if not _broken(found):
+        more, short = expand(written, lists)
+        found += more
+    if _broken(found):
+        # Half a park says nothing about the other half: its references would all be unknown.
+        return Loaded(None, _sorted(found), every, file, written)
+    config, findings = _checked(written.raw, file.parent, where.env, where.data, where.now_ns)
+    told: dict[tuple[object, ...], Problem] = {}
+    for problem in (_problem(finding, written) for finding in [*short, *findings]):
+        told.setdefault(_same(problem), problem)
+    found += told.values()
+    return Loaded(config, _sorted(found), every, file, written)
 
 
 def _checked(
@@ -115,10 +148,22 @@ def _unnamed(path: At) -> bool:
 
 def _problem(finding: Finding, written: Written) -> Problem:
     file, line = written.place(finding.path)
-    dotted = ".".join(map(str, finding.path))
+    column = written.column(finding.path)
+    dotted = column_name(column) if column else ".".join(map(str, finding.path))
     return Problem(
         finding.code, file, line, dotted, finding.message, finding.why, finding.fix, finding.level
     )
+
+
+def _broken(problems: Sequence[Problem]) -> bool:
+    return any(problem.level == "error" for problem in problems)
+
+
+def _same(problem: Problem) -> tuple[object, ...]:
+    """Devices that one table counts repeat its mistakes: told once."""
+    head, *way = problem.path.split(".", 2)
+    rest = way[1:] if head == "device" else way
+    return problem.code, problem.file, problem.line, head, tuple(rest), problem.message
 
 
 def _sorted(problems: Sequence[Problem]) -> tuple[Problem, ...]:

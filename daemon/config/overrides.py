@@ -11,10 +11,8 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from parkwatch.daemon.config import site_key
 from parkwatch.daemon.config.finding import At
@@ -24,6 +22,7 @@ from parkwatch.daemon.config.model import (
     OverrideTable,
     SuppressionTable,
 )
+from parkwatch.daemon.config.moments import until_ns
 from parkwatch.daemon.config.resolve_points import point_id
 from parkwatch.daemon.config.template import effective
 from parkwatch.rules.fault import Fault
@@ -31,7 +30,6 @@ from parkwatch.rules.site import SECOND_NS, Site
 
 AHEAD_NS = 366 * 86_400 * SECOND_NS
 """An override ends within a year: what is needed for longer is no exception."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +69,6 @@ def canonical(body: Mapping[str, object]) -> bytes:
         body, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
     return text.encode()
-
-
-def until_ns(moment: date, zone: str) -> int:
-    """When an override ends, ns UTC: a day counts to its end; no offset means the park's time.
-
-    >>> until_ns(date(2026, 12, 31), "Asia/Shanghai") == until_ns(
-    ...     datetime(2026, 12, 31, 16, tzinfo=UTC), "")
-    True
-    """
-    if isinstance(moment, datetime):
-        at = moment if moment.tzinfo is not None else moment.replace(tzinfo=_zone(zone))
-    elif moment < date.max:
-        at = datetime.combine(moment + timedelta(days=1), time(), _zone(zone))
-    else:
-        at = datetime.combine(moment, time(), UTC)
-    passed = at - _EPOCH
-    return (passed.days * 86_400 + passed.seconds) * SECOND_NS + passed.microseconds * 1_000
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")  # Of a file that is wrong there: it is reported by itself.
 
 
 def written(config: Config, devices: Sequence[DeviceTable]) -> Iterator[Override]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import token_bytes
 
-from parkwatch.daemon.config.address import wire_address
-from parkwatch.daemon.config.check_secrets import KEY_BYTES_MIN
+from parkwatch.daemon.config.brokers import brokers_of
+from parkwatch.daemon.config.buses import buses_of
 from parkwatch.daemon.config.fields import duration_ns
 from parkwatch.daemon.config.history import HistoryConfig
-from parkwatch.daemon.config.model import After, ChainTable, Config, DeviceTable, PointTable
+from parkwatch.daemon.config.model import After, ChainTable, Config
 from parkwatch.daemon.config.overrides import in_force
-from parkwatch.daemon.config.resolve_points import point_id, range_of
 from parkwatch.daemon.config.resolve_site import make_site
 from parkwatch.daemon.config.secrets import SecretFault, resolve_secret, resolve_url
-from parkwatch.daemon.config.template import Shipped, effective, root
-from parkwatch.drivers.config import Broker, Gateway, ModbusDevice, Register
+from parkwatch.daemon.config.template import effective
+from parkwatch.drivers.config import Broker, Bus
 from parkwatch.rules.site import SECOND_NS, Site
 
 REPEAT_NS = {
@@ -72,7 +70,7 @@ class Resolved:
     """Everything that a start needs; no secret reference is left."""
 
     site: Site
-    modbus: tuple[ModbusDevice, ...]
+    buses: tuple[Bus, ...]
     brokers: tuple[Broker, ...]
     people: Mapping[str, Person]
     channels: Mapping[str, Channel]
@@ -134,10 +132,8 @@ def resolve(
     urls = {channel_id: secrets.url(c.url) for channel_id, c in config.channel.items()}
     return Resolved(
         site=site,
-        modbus=tuple(
-            _modbus(device, indices) for device in devices if _wire(config, device) == "modbus"
-        ),
-        brokers=_brokers(config, devices, indices, secrets),
+        buses=buses_of(config, devices, indices),
+        brokers=brokers_of(config, devices, indices, secrets.text, base),
         people={
             person_id: Person(
                 person_id, p.name, p.role, p.phone, p.enterprise or "",
@@ -165,98 +161,12 @@ def resolve(
     )  # fmt: skip
 
 
-def _wire(config: Config, device: DeviceTable) -> str:
-    return _shipped(config, device).wire
-
-
-def _shipped(config: Config, device: DeviceTable) -> Shipped:
-    found = root(config, device)
-    assert found is not None, f"{device.template} was not checked"
-    return found
-
-
 def _history(config: Config, secrets: _Secrets) -> HistoryConfig:
     influx, days = config.history.influx, config.history.retention_days
     token = secrets.text(influx.token) if influx is not None else None
     if config.history.store == "embedded" or influx is None or token is None:
         return HistoryConfig(retention_days=days)
     return HistoryConfig("influx", influx.url, influx.org, influx.bucket, token, days)
-
-
-def _modbus(device: DeviceTable, indices: Mapping[str, int]) -> ModbusDevice:
-    assert device.host is not None
-    full = f"{device.enterprise}/{device.id}"
-    return ModbusDevice(
-        id=full,
-        host=device.host,
-        port=device.port,
-        unit_id=device.unit_id,
-        scan_ns=duration_ns(device.scan),
-        timeout_s=duration_ns(device.timeout) / SECOND_NS,
-        registers=tuple(
-            _register(written, indices[f"{full}/{point_id(written)}"]) for written in device.points
-        ),
-    )
-
-
-def _register(written: PointTable, index: int) -> Register:
-    assert written.reg is not None
-    function, address = wire_address(written.reg)
-    low, high = range_of(written)
-    return Register(
-        point=index,
-        function=function,
-        address=address,
-        type=written.type or ("bit" if function <= 2 else "u16"),
-        order=written.order,
-        scale=written.scale,
-        signal=written.signal or "",
-        low=low,
-        high=high,
-        drifts=written.gas is not None and (written.type or "u16") == "u16" and function > 2,
-        sentinels=tuple(float(value) for value in written.sentinel),
-    )
-
-
-def _brokers(
-    config: Config,
-    devices: Sequence[DeviceTable],
-    indices: Mapping[str, int],
-    secrets: _Secrets,
-) -> tuple[Broker, ...]:
-    made = []
-    for broker_id, b in config.broker.items():
-        password = secrets.text(b.password)
-        if password is None:
-            continue
-        points: dict[tuple[str, str], dict[str, int]] = {}
-        for device in devices:
-            if device.broker == broker_id and device.gateway is not None:
-                names = points.setdefault((device.enterprise, device.gateway), {})
-                for written in device.points:
-                    wire = f"{device.id}/{point_id(written)}"
-                    names[wire] = indices[f"{device.enterprise}/{wire}"]
-        made.append(
-            Broker(
-                broker_id, b.host, b.port, b.user, password, b.tls, client_id=b.client_id,
-                gateways=tuple(
-                    Gateway(f"{owner}/{name}", owner, name, of, key=_key(config, owner, secrets))
-                    for (owner, name), of in points.items()
-                ),
-            )
-        )  # fmt: skip
-    return tuple(made)
-
-
-def _key(config: Config, owner: str, secrets: _Secrets) -> bytes:
-    reference = config.enterprise[owner].key
-    if not reference:
-        return b""
-    try:
-        return bytes.fromhex(secrets.text(reference) or "") or token_bytes(KEY_BYTES_MIN)
-    except ValueError:
-        # Unreadable now: a key that nobody has refuses all, where none would believe anybody.
-        return token_bytes(KEY_BYTES_MIN)
 
 
 def _chain(chain: ChainTable) -> Chain:

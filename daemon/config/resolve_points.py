@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 from parkwatch.daemon.config.fields import HOUR_NS, duration_ns
 from parkwatch.daemon.config.model import DeviceTable, PointTable
+from parkwatch.daemon.config.moments import until_ns
 from parkwatch.daemon.config.names import part_of, plain
 from parkwatch.rules import gas as gases
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.gas import Gas, find, limits_for, profiles
 from parkwatch.rules.quality import BAD, BAD_FAULT, UNCERTAIN, Reason
-from parkwatch.rules.site import SECOND_NS, Limit, Point
+from parkwatch.rules.site import SECOND_NS, DueDay, Limit, Point
 from parkwatch.rules.units import round_down, round_up
 
 STALE_NS_MIN, STALE_NS_MAX = 10 * SECOND_NS, 60 * SECOND_NS
@@ -96,7 +99,7 @@ def watched_closely(point: PointTable, kind: str) -> bool:
 
 
 def point_of(
-    device: DeviceTable, written: PointTable, index: int, *, kind: str, armed: str
+    device: DeviceTable, written: PointTable, index: int, *, kind: str, armed: str, tz: str
 ) -> Point:
     """The point; of one that `check` refuses as good as it goes."""
     row = row_of(written)
@@ -121,7 +124,18 @@ def point_of(
         sentinels=tuple((float(v), int(SENTINELS[m])) for v, m in written.sentinel.items()),
         scan_ns=duration_ns(device.scan),
         on_change=written.expect_every is not None,
+        dues=tuple(_dues(written, tz)),
     )
+
+
+def _dues(written: PointTable, tz: str) -> Iterator[DueDay]:
+    """The dates on its card, as local days of the park."""
+    for what in ("verification", "calibration", "bump"):
+        day = getattr(written, f"{what}_due")
+        if day is not None:
+            ends = (until_ns(day - timedelta(days=days), tz) for days in (31, 8, 1, 0))
+            month, week, today, over = ends
+            yield DueDay(what, day.isoformat(), (month, week, today, over))
 
 
 def gas_limits(point: Point, written: PointTable, *, lift_yellow: bool = False) -> list[Limit]:

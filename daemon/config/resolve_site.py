@@ -66,8 +66,9 @@ def points_of(config: Config, device: DeviceTable, indices: Iterator[int]) -> li
     """The points of a device, numbered on."""
     kind = kind_of(config, device)
     armed = "provisional" if config.park.arm == "auto" else "unarmed"
+    tz = config.park.tz
     return [
-        point_of(device, written, next(indices), kind=kind, armed=armed)
+        point_of(device, written, next(indices), kind=kind, armed=armed, tz=tz)
         for written in device.points
     ]
 

@@ -63,6 +63,15 @@ def ensure(data: Path) -> bytes:
     return read(data)
 
 
+def signing_key(data: Path) -> bytes:
+    """The key of a data folder, made at its first use; empty where it cannot be used: then nothing
+    is signed, and what has to be is refused."""
+    try:
+        return ensure(data)
+    except Fault:
+        return b""
+
+
 def _make(path: Path) -> None:
     """Whole or not at all: a crash must not leave half a key that refuses every later one."""
     fresh = path.with_name(f".site.key.{secrets.token_hex(8)}")

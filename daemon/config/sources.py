@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,22 +28,64 @@ class Source:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a point stands that comes from a row of a list: its file and line, and the headers of
+    the columns that say its keys."""
+
+    file: str
+    line: int
+    columns: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Written:
-    """All files as one: `raw` as tomllib gives it, where everything stands, what was wrong."""
+    """All files as one: `raw` as tomllib gives it, where everything stands, what was wrong.
+
+    `rows`: points that stand in lists, by their path; `devices`: which device of the files each
+    one of `raw` was written as, empty where each is itself; `points`: the same of the points of a
+    device, -1 for those of lists; `lists`: the names of lists that the files ask for.
+    """
 
     raw: dict[str, Any] = field(default_factory=dict)
     places: dict[At, tuple[str, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     first: str = ""
+    rows: dict[At, Placed] = field(default_factory=dict)
+    devices: list[int] = field(default_factory=list)
+    points: dict[int, list[int]] = field(default_factory=dict)
+    lists: list[str] = field(default_factory=list)
 
     def place(self, path: At) -> tuple[str, int]:
         """File and line of a path, or of the nearest thing around it."""
+        row, path = self.rows.get(path[:4]), self._as_written(path)
+        if row is not None and (self.column_of(row, path) or path[:4] not in self.places):
+            return row.file, row.line
         while path:
             if path in self.places:
                 return self.places[path]
             path = path[:-1]
         return self.first, 0
+
+    def column(self, path: At) -> str:
+        """The header of the column of a list that says what a path leads to, or empty."""
+        row = self.rows.get(path[:4])
+        return "" if row is None else self.column_of(row, self._as_written(path))
+
+    def column_of(self, row: Placed, path: At) -> str:
+        """The same of a row: empty where the files say the key themselves."""
+        if len(path) < 5 or path[:5] in self.places:
+            return ""
+        part = ".".join(map(str, path[4:6]))
+        return row.columns.get(part) or row.columns.get(str(path[4]), "")
+
+    def _as_written(self, path: At) -> At:
+        if not self.devices or len(path) < 2 or path[0] != "device":
+            return path
+        number, rest = int(path[1]), path[2:]
+        if len(rest) > 1 and number in self.points:
+            rest = (rest[0], self.points[number][int(rest[1])], *rest[2:])
+        return ("device", self.devices[number], *rest)
 
 
 def read(path: Path) -> tuple[list[Source], list[Problem]]:
@@ -63,7 +105,8 @@ def read(path: Path) -> tuple[list[Source], list[Problem]]:
     return sources, problems
 
 
-def _read_one(file: Path) -> Source | Problem:
+def read_bytes(file: Path) -> bytes | Problem:
+    """What a file holds, or why that cannot be read."""
     try:
         with file.open("rb") as opened:
             data = opened.read(BYTES_MAX + 1)
@@ -72,6 +115,13 @@ def _read_one(file: Path) -> Source | Problem:
     if len(data) > BYTES_MAX:
         what = both("文件超过 16 MiB", "the file is over 16 MiB")
         return _failed("CFG-100", str(file), 0, what, both("拆成多个文件", "split it"))
+    return data
+
+
+def _read_one(file: Path) -> Source | Problem:
+    data = read_bytes(file)
+    if isinstance(data, Problem):
+        return data
     try:
         return Source(str(file), data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 """Templates: what a shipped one, then the site's own, say of a device and its points.
 
-Precedence: gas table < shipped template < site template < device < point.
+Precedence: gas table < shipped template < site template < device < point. A device map is a shipped
+template too: of what it says of registers a site overrides single keys (`registers`).
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ from parkwatch.daemon.config.model import (
     DeviceTable,
     PointDefaults,
     PointTable,
+    RegisterTable,
     TemplateTable,
 )
+from parkwatch.drivers import devicemap
 
-SHIPPED = (
+PLAIN = (
     "modbus-tcp-panel", "mqtt-gateway", "steam-boiler", "esd-readonly", "pressure-vessel",
     "confined-space",
 )  # fmt: skip
+MAPS = devicemap.names()
+SHIPPED = (*PLAIN, *MAPS)
 _EITHER = (("gas", ("kind",)), ("kind", ("gas", "al1", "al2", "sensor", "lel")))
 _DEPTH_MAX = 8
 
@@ -56,8 +61,28 @@ class Layer:
 @cache
 def shipped(name: str) -> Shipped:
     """A template of ours, by a name out of SHIPPED."""
+    if name in MAPS:
+        return _of_map(devicemap.load(name))
     file = resources.files("parkwatch.daemon.config").joinpath(f"templates/{name}.toml")
     return Shipped.model_validate(tomllib.loads(file.read_text("utf-8")))
+
+
+def _of_map(found: devicemap.DeviceMap) -> Shipped:
+    said: dict[str, Any] = {}
+    if found.max_connections is not None:
+        said["max_connections"] = found.max_connections
+    said |= {key: getattr(found.serial, key) for key in found.serial.model_fields_set}
+    if found.pause_ms:
+        said["pause"] = f"{found.pause_ms}ms"
+    if found.turnaround_ms:
+        said["turnaround"] = f"{found.turnaround_ms}ms"
+    return Shipped(kind=found.kind, wire="modbus", **said)
+
+
+def map_name(config: Config, template: str) -> str:
+    """The device map that a template rests on, empty where it is none."""
+    found = layers(config, template)
+    return found[-1].name if found and found[-1].name in MAPS else ""
 
 
 def layers(config: Config, name: str) -> list[Layer]:
@@ -85,12 +110,26 @@ def effective(config: Config) -> Iterator[DeviceTable]:
         way = ways.setdefault(device.template, layers(config, device.template))
         own: dict[str, Any] = {}
         points: dict[str, Any] = {}
+        registers: dict[str, RegisterTable] = {}
         for layer in reversed(way):
             own |= layer.device()
             points |= layer.point()
+            registers = _merged(registers, layer.table.registers)
         own = {key: value for key, value in own.items() if key not in device.model_fields_set}
+        own["registers"] = _merged(registers, device.registers)
         own["points"] = [_filled(point, points) for point in device.points]
         yield device.model_copy(update=own)
+
+
+def _merged(
+    lower: dict[str, RegisterTable], upper: dict[str, RegisterTable]
+) -> dict[str, RegisterTable]:
+    """Changes to the entries of a map, key by key: the nearer one counts."""
+    made = dict(lower)
+    for name, table in upper.items():
+        said = {key: getattr(table, key) for key in table.model_fields_set}
+        made[name] = made[name].model_copy(update=said) if name in made else table
+    return made
 
 
 def _filled(point: PointTable, defaults: dict[str, Any]) -> PointTable:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parkwatch.daemon.journal.chain import canonical, sealer
+from parkwatch.daemon.journal.chain import canonical, key_id, sealer
 from parkwatch.daemon.journal.daily import check_daily, sign
 from parkwatch.daemon.journal.export import HEAD, TAG, Summary
 
 _CSV_FIELD_MAX = 2**31 - 1
+BUMP_TAG = b"parkwatch/bump\n"
+"""Before the canonical bytes of a bump test's record in its HMAC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ def check_file(path: Path, site_key: bytes, keys: Mapping[str, bytes]) -> Proof:
         return Proof(not signed.what, 0, signed.seq, signed.what or "签名相符 the signature holds")
     summary = Summary({})
     try:
-        last = _records(path, summary, keys)
-        _signed(last, summary, site_key)
+        last = _records(path, summary, keys, site_key)
+        _sealed(last, summary, site_key)
     except _Bad as bad:
         return Proof(ok=False, records=summary.count, bad=bad.seq, what=bad.what)
     except (ValueError, KeyError, TypeError, csv.Error) as error:
@@ -52,8 +54,10 @@ def check_file(path: Path, site_key: bytes, keys: Mapping[str, bytes]) -> Proof:
     return Proof(ok=True, records=summary.count, bad=0, what=what)
 
 
-def _records(path: Path, summary: Summary, keys: Mapping[str, bytes]) -> Mapping[str, Any]:
-    """Check each record; the last line."""
+def _records(
+    path: Path, summary: Summary, keys: Mapping[str, bytes], site_key: bytes
+) -> Mapping[str, Any]:
+    """Check each record, and the signature of each bump test; the last line."""
     seals = [sealer(key) for key in keys.values()]
     before = b""
     for row in _jsonl(path) if path.suffix == ".jsonl" else _csv(path):
@@ -66,6 +70,8 @@ def _records(path: Path, summary: Summary, keys: Mapping[str, bytes]) -> Mapping
             raise _Bad(seq, f"第 {seq} 条被改动,或缺密钥 record {seq} was changed, or a lost key")
         if seq <= summary.last or (seq == summary.last + 1 and before and prev != before):
             raise _Bad(seq, f"第 {seq} 条不接前一条 record {seq} does not follow the one before it")
+        if kind == b"bump" and not _tested(row["body"], site_key):
+            raise _Bad(seq, f"第 {seq} 条签名不符 the signature of record {seq} is wrong")
         before = hashed
         summary.add([body.decode() if name == "body" else str(row[name]) for name in HEAD])
     raise _Bad(0, "末行缺失:文件被截断 the last line is missing: the file was cut")
@@ -91,7 +97,14 @@ def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
             yield {**named, "body": json.loads(named["body"])}
 
 
-def _signed(last: Mapping[str, Any], summary: Summary, site_key: bytes) -> None:
+def _tested(body: Mapping[str, Any], site_key: bytes) -> bool:
+    """Whether a bump test carries the signature of its site key; of another key nobody can say."""
+    if body.get("what") != "test" or body.get("key_id") != key_id(site_key):
+        return True
+    return hmac.compare_digest(sign(body, site_key, BUMP_TAG), str(body.get("hmac")))
+
+
+def _sealed(last: Mapping[str, Any], summary: Summary, site_key: bytes) -> None:
     told = {name: last.get(name) for name in ("first", "last", "count", "head", "digest")}
     found = {name: summary.body(site_key)[name] for name in told}
     if not hmac.compare_digest(sign(last, site_key, TAG), str(last["hmac"])):

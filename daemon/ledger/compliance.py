@@ -91,7 +91,8 @@ def _rows(data: Path, since: int, until: int, unarmed: Sequence[str]) -> Iterato
 
 
 def _events(record: Record) -> Iterator[Row]:
-    """What is listed by itself: an alarm that was closed, a reset by two, a portable reading."""
+    """What is listed by itself: an alarm that was closed, a reset by two, a portable reading or
+    bump test."""
     body = record.body
     if record.kind == "transition" and body["event"] == "close":
         cause = body["cause"]
@@ -107,6 +108,10 @@ def _events(record: Record) -> Iterator[Row]:
                 "reset_by_two", body["alarm"], record, body["person"],
                 second=body["second"], reason=body.get("why", ""), detail=detail,
             )  # fmt: skip
+    elif record.kind == "bump" and body.get("what") == "test":
+        names = ("verdict", "bottle", "peak", "t90_s")
+        detail = " ".join(f"{name}={body[name]}" for name in names)
+        yield _event("bump", body["point"], record, body["who"], reason=body["why"], detail=detail)
     elif record.kind == "bump":
         detail = " ".join(str(body.get(name) or "") for name in ("value", "instrument", "at"))
         why = body.get("why", "")

@@ -87,7 +87,11 @@ class Covers:
         if not due and t.cause.get("name") not in _BYPASSES:
             return
         key = ("overdue" if due else "bypassed", t.alarm)
-        if t.after in ACTIVE:
+        # A reminder comes before its date: nothing is overdue then.
+        ahead = due and all(
+            int(each["at"]) > t.received for each in t.cause.get("due", [{"at": 0}])
+        )
+        if t.after in ACTIVE and not ahead:
             name = str(t.cause.get("name") or t.cause.get("text") or "due")
             self._open.setdefault(key, Row(*key, t.received, person="system", reason=name, seq=seq))
         elif key in self._open:

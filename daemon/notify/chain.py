@@ -7,7 +7,7 @@ still ends the repeats.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from parkwatch.daemon.config.resolve import Chain, Channel, Person
@@ -100,6 +100,10 @@ class _About:
         )
 
 
+def _nobody_says(_: str) -> bool:
+    return False
+
+
 class ChainPolicy:
     """The policy of a configuration."""
 
@@ -110,6 +114,8 @@ class ChainPolicy:
         names = {person.id: person.name for person in directory.people.values()}
         self._writer = Writer(site, tz, names)
         self.told = Told()
+        self.unverified: Callable[[str], bool] = _nobody_says
+        """Whether no bump test has proved a point, by its id: its messages say so."""
 
     @property
     def channels(self) -> Mapping[str, Channel]:
@@ -158,6 +164,11 @@ class ChainPolicy:
         """(person, channel) that an alarm of this grade is told to at once."""
         persons = self._persons(alarm, self._chain(alarm).first.get(grade, ()))
         return self._ways_of(persons, grade)
+
+    def way_to(self, person: str) -> str | None:
+        """The first channel of a person, None where there is none."""
+        known = self._directory.people.get(person)
+        return next(iter(self._ways(known)), None) if known is not None else None
 
     def overdue(self, event: Overdue, now: int) -> Plan:
         """The next tier learns of a missing disposition; who promised is reminded of it."""
@@ -217,6 +228,8 @@ class ChainPolicy:
         """To each (person, channel) of `to`."""
         text, title = self._writer.compose(t, repeat=repeat), self._writer.title(t)
         reason = self._writer.why(t) if kind in WITH_WHY else ""
+        if reason and self.unverified(t.alarm.rpartition(":")[0]):
+            reason = f"{reason} {self._writer.unverified}"
         drill = t.origin.startswith("drill")
         about = _About(t.alarm, t.occurrence, t.version, kind, t.grade, drill)
         full = f"{text}\n{reason}" if reason else text

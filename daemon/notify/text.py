@@ -107,6 +107,11 @@ class Writer:
         """Why, in the words of console and command line, for channels that have room for it."""
         return reasons.line(t, self.lang)
 
+    @property
+    def unverified(self) -> str:
+        """That no bump test proved the detector."""
+        return words.UNVERIFIED.get(self.lang)
+
     # What happened -------------------------------------------------------------------------
 
     def _said(self, t: Transition) -> _Said:

@@ -60,6 +60,7 @@ UNDISPOSED = Word("未处置 请填原因和措施", "no disposition: give cause
 PROMISED = Word("{who}承诺:{next} 请回报", "{who} promised: {next}, report back")
 PROMISED_BACK = Word("{who}承诺此时回报", "{who} promised to report by now")
 UNRECORDED = Word("未记录", "not recorded")
+UNVERIFIED = Word("未验证", "unverified")
 BLINDNESS = Word("失去监视", "blind")
 
 TOGETHER = Word("{n}只同报", "{n} detectors")
@@ -101,6 +102,7 @@ GROUPS = {
     "mac": Word("签名错误", "bad signature"),
     "foreign": Word("非本企业数据", "foreign data"),
     "clock": Word("时钟错误", "clock wrong"),
+    "settings": Word("盘上设置不符", "settings differ"),
 }
 """By alarm group, of points, devices and gateways; others are shown by their own name."""
 WITHOUT_VALUE = frozenset({"discrepancy", "due", "bypass"})

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from parkwatch.daemon.journal.journal import Entry, Record
+from parkwatch.daemon.pipeline import bumps
+from parkwatch.daemon.pipeline.bumps import Bumps
+from parkwatch.rules.arming import Arming
 from parkwatch.rules.batch import Batch
 from parkwatch.rules.disposition import Dispositions
 from parkwatch.rules.drills import Drills, drill_of
@@ -31,8 +34,11 @@ STATUS = {"ALM-404": 404, "ALM-403": 403, "ALM-409": 409}
 class CommandDesk:
     """Applies commands to the engine and remembers their answers by command id."""
 
-    def __init__(self, engine: Engine, drills: Drills, dispositions: Dispositions) -> None:
+    def __init__(
+        self, engine: Engine, drills: Drills, dispositions: Dispositions, tests: Bumps | None = None
+    ) -> None:
         self._engine = engine
+        self._tests = tests or Bumps(engine, Arming())
         self._drills = drills
         self._dispositions = dispositions
         self._answers: OrderedDict[str, dict[str, Any]] = OrderedDict()
@@ -51,8 +57,11 @@ class CommandDesk:
         if first is not None:
             return first, [], ()
         disposed: list[dict[str, Any]] = []
+        tested: list[Entry] = []
         if command.action == CHECK:
             outcome = self._check(command, extra, now)
+        elif command.action in bumps.ACTIONS:
+            outcome, tested = self._tests.command(command, now)
         elif command.action == DISPOSE:
             outcome, disposed = self._dispositions.command(command)
         else:
@@ -81,6 +90,7 @@ class CommandDesk:
             **_signed(command),
         }
         entries = [Entry("command", body), *(Entry("disposition", each) for each in disposed)]
+        entries += tested
         if outcome.ok and command.action == CHECK:
             about = {"point": _point(command), "who": command.person, "why": command.reason}
             entries.append(Entry("bump", {**_reading(extra), **about}))

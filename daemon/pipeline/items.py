@@ -6,17 +6,28 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from parkwatch.rules.arming import PROVISIONAL, UNARMED, Arming
 from parkwatch.rules.disposition import Disposition
 from parkwatch.rules.engine import Engine
-from parkwatch.rules.quality import BAD, STATUS_MASK, reason_name, status_name
+from parkwatch.rules.quality import (
+    BAD,
+    GOOD,
+    STATUS_MASK,
+    UNCERTAIN,
+    Reason,
+    reason_name,
+    status_name,
+)
 from parkwatch.rules.site import Site
 from parkwatch.rules.transition import AlarmView
 
 
-def point_item(engine: Engine, site: Site, index: int) -> dict[str, Any]:
-    """`GET points/{id}`; `value` is null unless the quality is good or uncertain."""
+def point_item(engine: Engine, site: Site, index: int, arming: Arming) -> dict[str, Any]:
+    """`GET points/{id}`; `value` is null unless the quality is good or uncertain. `over`: the limit
+    that an unarmed point is at or beyond."""
     point = site.points[index]
-    quality = int(engine.qualities[index])
+    quality = quality_of(engine, index, arming)
+    beyond = over(engine, index)
     return {
         "id": point.id,
         "tag": point.tag,
@@ -25,8 +36,30 @@ def point_item(engine: Engine, site: Site, index: int) -> dict[str, Any]:
         "reason": reason_name(quality),
         "time": str(int(engine.times[index])),
         "received": str(int(engine.receiveds[index])),
-        "armed": point.armed,
+        "armed": arming.of(point).state,
+        **({"over": beyond} if beyond else {}),
     }
+
+
+def quality_of(engine: Engine, index: int, arming: Arming) -> int:
+    """The quality byte as people see it: what is good of a point that no test proved is
+    unverified. The rules judge both alike."""
+    quality = int(engine.qualities[index])
+    point = engine.site.points[index]
+    if quality == GOOD and point.armed != UNARMED and arming.of(point).state == PROVISIONAL:
+        return UNCERTAIN | Reason.UNVERIFIED
+    return quality
+
+
+def over(engine: Engine, index: int) -> dict[str, Any] | None:
+    """The limit that an unarmed point is at or beyond: nobody is called, nobody may miss it."""
+    limit = engine.reached(index)
+    if limit is None:
+        return None
+    return {
+        "group": limit.group, "level": limit.level, "limit": limit.limit, "side": limit.side,
+        "grade": str(limit.grade),
+    }  # fmt: skip
 
 
 def shown(engine: Engine, index: int) -> float | None:
@@ -41,7 +74,7 @@ def _mask(mask: Mapping[str, Any]) -> dict[str, Any]:
     return {k: str(v) if k in ("since", "until") else v for k, v in mask.items()}
 
 
-def alarm_item(engine: Engine, site: Site, view: AlarmView) -> dict[str, Any]:
+def alarm_item(engine: Engine, site: Site, view: AlarmView, arming: Arming) -> dict[str, Any]:
     """One alarm; `value`, `quality` and times are the point's live ones, else the cause's."""
     cause = view.cause
     item: dict[str, Any] = {
@@ -70,12 +103,14 @@ def alarm_item(engine: Engine, site: Site, view: AlarmView) -> dict[str, Any]:
     }
     if view.point >= 0:
         point = site.points[view.point]
-        quality = int(engine.qualities[view.point])
+        quality = quality_of(engine, view.point, arming)
         item |= {
+            "armed": arming.of(point).state,
             "tag": point.tag,
             "unit": point.unit,
             "value": shown(engine, view.point),
             "quality": status_name(quality),
+            "reason": reason_name(quality),
             "time": str(int(engine.times[view.point])),
         }
     return item

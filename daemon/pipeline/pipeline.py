@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from parkwatch.daemon.journal.journal import Entry
+from parkwatch.daemon.outbox.messages import Message
 from parkwatch.daemon.pipeline.commit import Committer
 from parkwatch.daemon.pipeline.turn import Asked, Item, Links, Policy, SystemCondition, Turns, Work
 from parkwatch.daemon.pipeline.writer import Group
@@ -57,7 +58,7 @@ class Pipeline:
         self.counters = self.turns.counters
         self._committer = committer
         self._spool = spool
-        self._now = now
+        self._now = self.now = now
         self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_MAX)
         self._events: list[DriverEvent | SystemCondition] = []
         self._slots = asyncio.Semaphore(COMMITS_MAX)
@@ -95,9 +96,12 @@ class Pipeline:
         self._wake.set()
         return await answer
 
-    async def record(self, entry: Entry) -> int:
-        """Journal something that decides nothing (a log-in, a report); its sequence."""
-        records = await self._committer.submit(Group(entries=(entry,)), self._now())
+    async def record(self, entry: Entry, messages: Sequence[Message] = ()) -> int:
+        """Journal something that decides nothing (a log-in, a report), with messages that it sends;
+        its sequence."""
+        entries = (entry, *(Entry("message", message.body()) for message in messages))
+        group = Group(entries=entries, messages=messages)
+        records = await self._committer.submit(group, self._now())
         return records[0].seq
 
     @property

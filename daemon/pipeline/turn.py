@@ -8,28 +8,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 from parkwatch.daemon.journal.journal import Entry
 from parkwatch.daemon.outbox.messages import Message
 from parkwatch.daemon.outbox.timers import Timer
+from parkwatch.daemon.pipeline.bumps import Bumps
 from parkwatch.daemon.pipeline.commands import CommandDesk
 from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.drivers.source import DriverEvent
+from parkwatch.rules import due
 from parkwatch.rules.alarms.late import GROUP as LATE_GROUP
 from parkwatch.rules.alarms.shadow import SHADOW
+from parkwatch.rules.arming import PROVISIONAL, Arming
 from parkwatch.rules.batch import DRILL, Batch
+from parkwatch.rules.calibration import Ended
 from parkwatch.rules.disposition import Dispositions, Overdue
 from parkwatch.rules.drills import Drills
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.gaps import Gaps, stalled
 from parkwatch.rules.grade import Grade
+from parkwatch.rules.overlay import Lapsed
 from parkwatch.rules.site import SECOND_NS
 from parkwatch.rules.transition import AlarmView, Command, Transition
 
 SNAPSHOT_NS = 10 * SECOND_NS
 RUNNING_SNAPSHOT_NS = 2 * SECOND_NS
 """While a delay runs: a kill costs it at most so much of its progress."""
+DUES_NS = 3600 * SECOND_NS
+"""How often is looked for what has fallen due."""
 SNAPSHOT_SHARE = 20
 """A snapshot that takes long is made so many times its duration apart."""
 
@@ -126,17 +134,33 @@ class Turns:
         self.drills = Drills(engine.site)
         self.dispositions = Dispositions()
         self.gaps = Gaps(engine.site)
-        self.desk = CommandDesk(engine, self.drills, self.dispositions)
+        self.arming = Arming()
+        self.bumps = Bumps(engine, self.arming)
+        self.desk = CommandDesk(engine, self.drills, self.dispositions, self.bumps)
         self.memory: Callable[[], Mapping[str, bytes]] = dict
         self._policy = policy
         self._links = links
         self._now = now
+        self._dues_at = 0
+        self._lapsed = Lapsed(engine.site.points, self.arming.passed)
         self._snapshot_at, self._snapshot_took = 0, 0  # The first turn saves what was restored.
+
+    def started(self, body: Mapping[str, Any]) -> list[Entry]:
+        """At a start, with the body of its record: bump tests that were running have ended, because
+        nobody saw what their detectors read."""
+        now = self._now()
+        self.arming.take("start", body, now)
+        return self.bumps.interrupted(now)
+
+    def unverified(self, name: str) -> bool:
+        """Whether no test has proved a point that is armed."""
+        point = self.engine.point(name)
+        return point is not None and self.arming.of(point).state == PROVISIONAL
 
     def next_due(self) -> int | None:
         """When something is due without an item; None where nothing is."""
         dues = [timer.due for timer in self.timers.values()]
-        timed = (self.engine, self.drills, self.dispositions)
+        timed = (self.engine, self.drills, self.dispositions, self.bumps)
         dues += [due for each in timed if (due := each.next_due()) is not None]
         return min(dues, default=None)
 
@@ -145,6 +169,22 @@ class Turns:
         before `now`."""
         work.transitions += self.engine.advance(self._now())
         work.transitions += self.drills.advance(self._now())
+        self._tested(self.bumps.advance(self._now()), work)
+        if self._now() >= self._dues_at:
+            self._fall_due(work)
+
+    def _fall_due(self, work: Work) -> None:
+        """Once an hour, and when a test ended: what is due, and what is so no more."""
+        now = self._now()
+        self._dues_at = now + DUES_NS
+        points, passed = self.engine.site.points, self.arming.passed
+        self._lapsed = Lapsed(points, passed)
+        active = {v.alarm: (v.grade, v.live_level) for v in self.engine.alarms() if v.live_level}
+        dues = chain(self.arming.dues(points, now), due.dates(points, passed, now))
+        for told in due.conditions(dues, active):
+            work.transitions += self.engine.condition(
+                told.alarm, active=told.level, grade=told.grade, cause=told.cause, now=now
+            )
 
     def unseen(self, since: int, work: Work) -> None:
         """The process did not run since then (stopped, suspended, starved): as after a restart no
@@ -170,9 +210,11 @@ class Turns:
         match item:
             case Batch():
                 self._count(item)
-                work.batches.append(item)
+                taken = self.bumps.take(self._lapsed.take(item))
+                work.batches.append(taken.batch)
                 real = not item.origin.startswith(DRILL)
-                work.transitions += (self.engine if real else self.drills).feed(item)
+                work.transitions += (self.engine if real else self.drills).feed(taken.batch)
+                self._tested(taken.ended, work)
             case DriverEvent():
                 entries, transitions = self._links.react(item)
                 work.entries += entries
@@ -196,10 +238,22 @@ class Turns:
                 work.entries += entries
                 work.transitions += transitions
                 work.answers.append((item, answer))
+                if any(entry.kind == "bump" for entry in entries):
+                    self._dues_at = 0
+                self._tested((), work)
                 if entries:  # A repeated command enters nothing twice.
                     read = self.desk.read_by_hand(item.command, item.extra, answer, self._now())
                     if read is not None:
                         self.take(read, work)
+
+    def _tested(self, ended: Sequence[Ended], work: Work) -> None:
+        """Bump tests that are over: their records, and what their detectors read now, for real."""
+        if ended:
+            self._note(work)
+            self._dues_at = 0
+        work.entries += [self.bumps.record(each) for each in ended]
+        for reading in self.bumps.released():
+            work.transitions += self.engine.feed(reading)
 
     def _count(self, batch: Batch) -> None:
         readings = self.counters.readings

@@ -27,7 +27,8 @@ CLOSED_MAX = 1_000
 _DISPOSITION = (
     "state", "person", "second", "cause", "measure", "evidence", "sha256", "overdue", "revision",
 )  # fmt: skip
-RELOAD_KINDS = frozenset({"config", "migration"})
+RELOAD_KINDS = frozenset({"config", "migration", "bump"})
+"""Records after which the site, or what is armed of it, may be another."""
 
 
 class Watcher(Protocol):
@@ -71,6 +72,8 @@ class Mirror:
         self.journal_sequence = 0
         self.time = "0"
         self.floods: dict[str, Told] = {}
+        self.unarmed: list[int] = []
+        """Positions of the points that are not in service."""
 
     @property
     def age_s(self) -> float:
@@ -130,6 +133,7 @@ class Mirror:
         self.points = points
         self.point_index = {item["id"]: n for n, item in enumerate(points)}
         self.point_ids = sorted(self.point_index)
+        self.unarmed = [n for n, item in enumerate(points) if item["armed"] == "unarmed"]
         told = {item["id"]: _foldable(item) for item in alarms["items"]}
         self.unrecorded = {k: item for k, item in told.items() if item.get("unrecorded")}
         self.alarms = {k: item for k, item in told.items() if k not in self.unrecorded}
@@ -158,7 +162,7 @@ class Mirror:
                 self.journal_sequence = frame["seq"]
                 if frame["kind"] == "disposition":
                     self._disposed(frame["body"])
-                return frame["kind"] in RELOAD_KINDS
+                return frame["kind"] in RELOAD_KINDS or bool(frame["body"].get("proves"))
         return False
 
     def _transition(self, sequence: int, item: dict[str, Any]) -> None:
@@ -193,12 +197,15 @@ class Mirror:
         self.time = when
         changed = []
         # A loop over points: rows of JSON become dicts, there is no column to keep.
-        for index, value, quality, taken, received, reason in rows:
+        for index, value, quality, taken, received, reason, over in rows:
             item = self.points[index]
             if int(received) < int(item["received"]):
                 continue  # older than what was loaded
             item["value"], item["quality"], item["reason"] = value, quality, reason
             item["time"], item["received"] = taken, received
+            item.pop("over", None)
+            if over:
+                item["over"] = over
             changed.append(index)
         for watcher in list(self.watchers):
             watcher.values(when, changed)
@@ -221,7 +228,7 @@ class Mirror:
         point = self.point(item["id"].rpartition(":")[0])
         if point is None:
             return dict(item)
-        live = {key: point[key] for key in ("value", "quality", "time")}
+        live = {key: point[key] for key in ("value", "quality", "reason", "time")}
         return {**item, **live}
 
     def point(self, point: str) -> dict[str, Any] | None:

@@ -15,7 +15,11 @@ INT64_KEYS = frozenset(
     {"occurrence", "time", "received", "raised", "changed", "due", "created", "at", "expires"}
 )
 SAFE_INTEGER = 2**53 - 1
-_SHARED_KINDS = frozenset({"transition", "command", "driver", "late", "would_raise", "quality"})
+UNARMED_MAX = 50
+"""Points not in service and beyond a limit that a health frame names; more are counted."""
+_SHARED_KINDS = frozenset(
+    {"transition", "command", "driver", "late", "would_raise", "quality", "bump"}
+)
 _SHARED_HEALTH = ("ok", "engine", "loop_lag_ms")
 
 
@@ -40,16 +44,19 @@ def why(mirror: Mirror, item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def zones(mirror: Mirror, viewer: Viewer) -> list[dict[str, Any]]:
-    """Zones with the number of alarms by grade, of points and of points without a good value."""
+    """Zones with the number of alarms by grade, of points, of points without a good value, of those
+    not in service, and of those of them that are at or beyond a limit."""
     seen = [zone for zone in mirror.site["zones"] if sees(viewer, zone["enterprise"])]
     grades: dict[str, Counter[str]] = {zone["id"]: Counter() for zone in seen}
     for item in mirror.alarms.values():
         if item.get("zone") in grades:
             grades[item["zone"]][item["grade"]] += 1
-    points, blind = Counter[str](), Counter[str]()
+    points, blind, unarmed, over = (Counter[str]() for _ in range(4))
     for described, item in zip(mirror.site["points"], mirror.points, strict=False):
         points[described["zone"]] += 1
         blind[described["zone"]] += item["quality"] == "bad"
+        unarmed[described["zone"]] += item["armed"] == "unarmed"
+        over[described["zone"]] += bool(item.get("over"))
     return [
         {
             "id": zone["id"],
@@ -59,6 +66,8 @@ def zones(mirror: Mirror, viewer: Viewer) -> list[dict[str, Any]]:
             "alarms": dict(grades[zone["id"]]),
             "points": points[zone["id"]],
             "unknown": blind[zone["id"]],
+            "unarmed": unarmed[zone["id"]],
+            "over": over[zone["id"]],
         }
         for zone in seen
     ]
@@ -78,14 +87,30 @@ def health(mirror: Mirror, viewer: Viewer) -> dict[str, Any]:
         "time": mirror.time,
         "journal_sequence": mirror.journal_sequence,
         "flood": floods.mark(mirror, viewer),
+        "unarmed": unarmed(mirror, viewer),
     }
+
+
+def unarmed(mirror: Mirror, viewer: Viewer) -> dict[str, Any]:
+    """How many of the viewer's points are not in service, and those of them that are at or beyond
+    a limit, the gravest first: nobody is called for them, nobody may miss them."""
+    own = [i for i in mirror.unarmed if sees(viewer, enterprise_of(mirror.points[i]["id"]))]
+    items = []
+    for index in own:
+        item = mirror.points[index]
+        described = mirror.described(item["id"])
+        if item.get("over") and described is not None:
+            about = {key: described[key] for key in ("zone", "enterprise", "unit")}
+            items.append({**item, **about})
+    items.sort(key=lambda item: (-item["over"]["level"], item["id"]))
+    return {"n": len(own), "beyond": len(items), "items": items[:UNARMED_MAX]}
 
 
 def record_seen(viewer: Viewer, kind: str, body: Mapping[str, Any]) -> bool:
     """Whether a journal record is this viewer's: an enterprise sees only what names its own."""
     if not viewer.enterprise:
         return sees(viewer, "")
-    about = body.get("alarm") or body.get("who") or ""
+    about = body.get("alarm") or body.get("point") or body.get("who") or ""
     return kind in _SHARED_KINDS and "/" in str(about) and sees(viewer, enterprise_of(str(about)))
 
 

@@ -18,6 +18,7 @@ from parkwatch.rules.alarms.masks import LINK
 from parkwatch.rules.alarms.shadow import Shadows
 from parkwatch.rules.alarms.veil import Veils
 from parkwatch.rules.alarms.vote import Electorate, Votes
+from parkwatch.rules.arming import UNARMED
 from parkwatch.rules.evaluate.channels import Channels
 from parkwatch.rules.evaluate.compile import TRUE, UNKNOWN, Key, Table
 from parkwatch.rules.grade import Grade, highest
@@ -90,6 +91,8 @@ class Settle:
         top = live[-1] if live else None
         named = rows[0] if top is None else self._first_of(live)
         limit = table.limits[named]
+        if limit.group == "fault" and self._site.points[limit.point].armed == UNARMED:
+            return []  # Nobody relies on it yet: that it is not wired calls nobody.
         lowest = next((row for row in rows if at.holds[row]), named)
         fault = limit.group == "fault"
         alarm = self.alarm_id(key)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from parkwatch.rules.arming import UNARMED
 from parkwatch.rules.evaluate.compile import NEVER, UNKNOWN, Table
 from parkwatch.rules.grade import Grade, highest
 from parkwatch.rules.site import Point, Site
@@ -52,7 +53,7 @@ class Votes:
 
     def __init__(self, site: Site, table: Table) -> None:
         self._table = table
-        self._armed = [point.armed != "unarmed" for point in site.points]
+        self._armed = [point.armed != UNARMED for point in site.points]
         self.of: dict[int, Electorate] = {}
         self.by_alarm: dict[str, Electorate] = {}
         self._rows: dict[int, list[int]] = {}

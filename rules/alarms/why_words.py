@@ -31,7 +31,7 @@ REASONS: Mapping[str, Word] = {
     "substituted": ("替代值", "substituted"),
     "clock": ("时钟存疑", "its clock is in doubt"),
     "doubtful": ("读数存疑", "reading in doubt"),
-    "unverified": ("未核实", "not verified"),
+    "unverified": ("未验证", "unverified"),
 }
 TRENDS: Mapping[str, Word] = {
     "rising": ("上升", "rising"),
@@ -91,6 +91,7 @@ GROUPS: Mapping[str, Word] = {
     "mac": ("签名错误", "bad signature"),
     "foreign": ("非本企业数据", "foreign data"),
     "clock": ("时钟错误", "clock wrong"),
+    "settings": ("盘上设置不符", "settings differ"),
     "down": ("停止", "down"),
     "failed": ("失败", "failed"),
     "unrecorded": ("未记录", "not recorded"),

@@ -51,6 +51,7 @@ class Evaluation(Judging):
         self._single[list(self._ages.of)] = True
         self._at_feeds = ints(self._feeds)
         self._feeding = bool(self._feeds.any())
+        self._gathering = bool(self._table.formulas())
         self.dropped = 0
         self._ages.start(now)
         self._due = self._earliest()
@@ -139,17 +140,18 @@ class Evaluation(Judging):
             else:
                 self._now = received
         channels, now = self._channels, self._now
-        feeds = self._at_feeds[point]
+        if self._gathering and self._formulas.read(point, now) and self._formulas.waiting:
+            # It may enable a row: its guard is another one then.
+            out += self._evaluate(now)
+            self._due = min(self._due, self._earliest())
         if (
             channels.at_low[point] < value < channels.at_high[point]
             and quality == channels.at_quality[point]
-            # What is evaluated first may enable a row: its guard is another one then.
-            and not (feeds and self._formulas.seen_before(point))
         ):
             channels.at_value[point] = value
             channels.at_time[point] = time
             channels.at_received[point] = now
-            if not feeds:
+            if not self._at_feeds[point]:
                 return out
             out += self._pass_on(point, now)
         else:
@@ -165,16 +167,28 @@ class Evaluation(Judging):
         time: NDArray[np.int64],
         now: int,
     ) -> list[Transition]:
-        """Readings of one moment, no point twice: those that change nothing are only kept."""
-        again = self._formulas.first_again(point) if self._feeding else len(point)
-        if again < len(point):
-            # What was read before in this moment is evaluated first: that may move any guard.
-            head, tail = slice(0, again), slice(again, None)
-            out = []
-            if again:
-                out += self._many(point[head], value[head], quality[head], time[head], now)
-            out += self._evaluate(now)
-            return out + self._many(point[tail], value[tail], quality[tail], time[tail], now)
+        """Readings of one moment, no point twice."""
+        if not self._gathering:
+            return self._together(point, value, quality, time, now)
+        out: list[Transition] = []
+        while len(point):
+            n = self._formulas.read_many(point, now)
+            if n:
+                out += self._together(point[:n], value[:n], quality[:n], time[:n], now)
+            if n < len(point) and self._formulas.waiting:
+                out += self._evaluate(now)  # That may move any guard.
+            point, value, quality, time = point[n:], value[n:], quality[n:], time[n:]
+        return out
+
+    def _together(
+        self,
+        point: NDArray[np.int32],
+        value: NDArray[np.float64],
+        quality: NDArray[np.uint8],
+        time: NDArray[np.int64],
+        now: int,
+    ) -> list[Transition]:
+        """Readings of one turn: those that change nothing are only kept."""
         channels = self._channels
         where: Where = point
         if point.item(-1) - point.item(0) == len(point) - 1 and bool((np.diff(point) == 1).all()):
@@ -234,12 +248,9 @@ class Evaluation(Judging):
     ) -> list[Transition]:
         """Judge one reading that may change something, and pass it on to what is computed of it."""
         channels = self._channels
-        out: list[Transition] = []
-        if self._at_feeds[point] and self._formulas.seen_before(point):
-            out += self._evaluate(now)
         value, quality = channels.judge(point, value, quality)
         channels.keep(point, value, quality, time, now)
-        out += self._apply(point, now)
+        out = self._apply(point, now)
         if self._at_feeds[point]:
             out += self._pass_on(point, now)
         return out

@@ -159,6 +159,8 @@ class SlowAlarms(Oracle):
             assert fault.source is not None
             assert fault.source.channel is not None
             channel = fault.source.channel
+            if channel.point.armed == "unarmed":
+                return
             mask = self._mask(channel)
             stake = [r for r in fault.source.rows if r is not fault and not r.limit.shadow]
             lost = channel.beyond or any(r.truth == "U" and (r.holds or r.live) for r in stake)

@@ -41,7 +41,7 @@ class SlowEngine(SlowAlarms):
         for number, row in enumerate(self.rows):
             row.number = number
         self.waiting = {s for s in self.sources if isinstance(s.measure, Formula)}
-        self.read_now: set[int] = set()
+        self.read_at: dict[int, int] = {}
         self.last_known: dict[int, int] = {}
         self.age_checks: list[tuple[int, Source]] = [
             (now, s) for s in self.sources if isinstance(s.measure, Age)
@@ -83,8 +83,9 @@ class SlowEngine(SlowAlarms):
             self.dropped += 1
             return
         self.advance(received)
-        if index in self.read_now:
+        if self.read_at.get(index) == self.now:
             self._end_moment()  # No peak is lost.
+        self.read_at[index] = self.now
         channel, point = self.channels[index], self.site.points[index]
         was = channel.healthy()
         channel.seen, channel.beyond = True, False
@@ -134,7 +135,6 @@ class SlowEngine(SlowAlarms):
             measure = source.measure
             if isinstance(measure, Formula) and index in measure.points:
                 self.waiting.add(source)
-                self.read_now.add(index)
             elif isinstance(measure, Window) and measure.point == index:
                 self._windowed(source)
             elif isinstance(measure, Age) and measure.point == index and not math.isnan(operand):
@@ -235,7 +235,7 @@ class SlowEngine(SlowAlarms):
 
     def _end_moment(self) -> None:
         """All readings of the moment are in: every formula that saw one."""
-        waiting, self.waiting, self.read_now = self.waiting, set(), set()
+        waiting, self.waiting, self.read_at = self.waiting, set(), {}
         for source in self.sources:
             if source in waiting:
                 assert isinstance(source.measure, Formula)

@@ -271,6 +271,20 @@ def test_a_point_twice_in_one_moment_loses_no_peak(
 
 
 @pytest.mark.parametrize("path", [0, 99])
+def test_a_peak_counts_that_is_enabled_in_its_own_moment(
+    path: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a point that no formula has."""
+    monkeypatch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", path)
+    park = Park("enabled", on_delay_ns=0, off_delay_ns=0)
+    park.rows(0, [(TEST, 0.0), (WORK, 0.0)])
+    park.rows(S, [(TEST, 70.0), (WORK, 1.0)])
+    park.rows(S, [(TEST, 0.0), (WORK, 1.0)])
+    park.wait(S + 1)
+    assert park.told() == [(S, "test:high", "raise"), (S, "test:high", "return")]
+
+
+@pytest.mark.parametrize("path", [0, 99])
 def test_unknown_points_are_counted_and_left_out(
     path: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,10 +4,24 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from every_kind import NAMES, RECIPES, RULES, Park, S, alarm_of, formula
+from every_kind import (
+    A_PLC,
+    NAMES,
+    RECIPES,
+    RULES,
+    T0,
+    WORK,
+    A,
+    B,
+    Park,
+    S,
+    alarm_of,
+    formula,
+    site,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from playing import Case, played, streamed
+from playing import Case, Reading, Step, played, streamed
 from random_parks import UNKNOWN, case
 from retelling import (
     as_seen,
@@ -24,6 +38,7 @@ from retelling import (
 
 from parkwatch.rules.grade import Grade
 from parkwatch.rules.measures import Slope
+from parkwatch.rules.quality import BAD, Reason
 from parkwatch.rules.site import Limit
 
 pytestmark = pytest.mark.timeout(300)  # To make a case that fails smaller takes a while.
@@ -96,8 +111,28 @@ def test_a_restart_at_any_sample_changes_nothing(rng: Random, cut: int) -> None:
 def test_a_restart_of_another_site_changes_nothing_that_both_have(rng: Random, cut: int) -> None:
     """The points in another order, and one rule more."""
     one = case(rng)
-    site = replace(one.site, limits=[NEW, *one.site.limits])
-    went_on, took_over = restarted(one, cut, shuffled(site, rng))
+    more = replace(one.site, limits=[NEW, *one.site.limits])
+    went_on, took_over = restarted(one, cut, shuffled(more, rng))
+    assert as_seen(took_over, but=NEW.alarm) == as_seen(went_on)
+
+
+@pytest.mark.parametrize("path", [0, 99])
+def test_a_rule_says_the_same_beside_one_that_has_its_points_in_a_formula(
+    path: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one moment it is enabled and its points are lost: NEW has one of them."""
+    monkeypatch.setattr(SCALAR[0], path)
+    alone = site("apart", enable=formula("work", work=WORK))
+    beside = replace(alone, limits=[NEW, *alone.limits])
+    known = [Reading(B, 5.0), Reading(A, 30.0), Reading(A_PLC, 5.0)]
+    lost = [replace(reading, quality=BAD | Reason.FAULT) for reading in known]
+    off, on = Reading(WORK, 0.0), Reading(WORK, 1.0)
+    before = [Step(5 * S, (*known, off))] * 13
+    one = Case(alone, (*before, Step(S, (*known, on)), Step(0, (*lost, on)), Step(S)), T0)
+    said = as_seen(played(one))
+    assert (T0 + 66 * S, alarm_of("apart"), "raise") in [s[:3] for s in said]
+    assert as_seen(played(replace(one, site=beside)), but=NEW.alarm) == said
+    went_on, took_over = restarted(one, 5, beside)
     assert as_seen(took_over, but=NEW.alarm) == as_seen(went_on)
 
 

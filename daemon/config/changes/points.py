@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from parkwatch.daemon.config.changes.kinds import Change
 from parkwatch.daemon.config.changes.limits import Limits
 from parkwatch.daemon.config.model import Config, DeviceTable
@@ -16,8 +18,17 @@ _SCALE = ("unit", "gas", "kind", "low", "high", "resolution", "sentinels")
 _PLACE = ("zone", "head")
 _SILENCE = ("stale_ns", "scan_ns", "on_change")
 """How long nothing may be heard before the channel's fault is raised: larger is looser."""
-_REGISTER = ("reg", "type", "order", "scale", "signal")
-_LINE = ("template", "host", "port", "transport", "serial", "unit_id", "broker", "gateway")
+_REGISTER = (
+    "reg", "channel", "value", "type", "order", "scale", "offset", "mask", "step", "signal",
+    "spare",
+)  # fmt: skip
+_MAP = ("registers", "shift")
+_SELF = ("identity", "self_check")
+_LINE = (
+    "template", "host", "port", "transport", "serial", "baud", "parity", "stop_bits", "data_bits",
+    "unit_id", "broker", "gateway",
+)  # fmt: skip
+_PATIENCE = ("timeout", "max_connections", "pause", "turnaround")
 _BROKER = ("host", "port", "user", "tls", "client_id")
 
 
@@ -56,10 +67,21 @@ def _point(old: Limits, one: Point, other: Point) -> Iterator[Change]:
     if one.folds != other.folds:
         kind = "loosened" if one.folds else "tightened"
         yield Change(kind, one.id, "folds", one.folds, other.folds, old.hang_on(one.id))
+    yield from _dates(one, other)
     was, now = one.armed == "unarmed", other.armed == "unarmed"
     if was != now:
         kind = "disarmed" if now else "tightened"
         yield Change(kind, one.id, "armed", one.armed, other.armed, old.hang_on(one.id))
+
+
+def _dates(one: Point, other: Point) -> Iterator[Change]:
+    """The dates on its card: a new one is news of a test, one less is a reminder less."""
+    befores, afters = ({due.what: due.day for due in point.dues} for point in (one, other))
+    for what in dict.fromkeys((*befores, *afters)):
+        was, now = befores.get(what), afters.get(what)
+        if was != now:
+            kind = "loosened" if now is None else "neutral"
+            yield Change(kind, f"{one.id}:due", f"{what}_due", was, now)
 
 
 def _devices(old: Site, new: Site) -> Iterator[Change]:
@@ -145,8 +167,9 @@ def wiring(old: Config, new: Config, limits: Limits) -> Iterator[Change]:
             continue
         yield from _registers(name, device, other, limits)
         hanging = frozenset(own.get(name, ()))
-        yield from _differing("rewired", name, (device, other), _LINE, hanging)
-        yield from _differing("neutral", name, (device, other), ("timeout", "max_connections"))
+        yield from _differing("rewired", name, (device, other), _LINE + _SELF, hanging)
+        yield from _differing("rescaled", name, (device, other), _MAP, hanging)
+        yield from _differing("neutral", name, (device, other), _PATIENCE)
     for name, broker in old.broker.items():
         if name in new.broker:
             yield from _differing(
@@ -180,4 +203,4 @@ def _differing(
     for key in keys:
         was, now = (getattr(each, key) for each in both)
         if was != now:
-            yield Change(kind, about, key, was, now, alarms)
+            yield Change(kind, about, key, to_jsonable_python(was), to_jsonable_python(now), alarms)

@@ -7,6 +7,7 @@ import { Journal } from "./js/journal.js";
 import { COLUMNS, List } from "./js/list.js";
 import * as sound from "./js/sound.js";
 import { Stream } from "./js/stream.js";
+import { Unarmed } from "./js/unarmed.js";
 import { Unrecorded } from "./js/unrecorded.js";
 
 const LATE_S = 3;
@@ -27,6 +28,7 @@ const state = {
 const stream = new Stream({ frame, refused: showLogin });
 const journal = new Journal();
 const apart = new Unrecorded($("unrecorded"));
+const idle = new Unarmed($("unarmed"), state);
 const detail = new Detail(state, { points: () => subscribe(), act: (action, item, fields) => act(action, item, fields), disposition: (item) => undisposed.of(item) });
 const undisposed = new Undisposed(state, { open: (item) => detail.open(item) });
 const list = new List(state, { act, open: (item) => detail.open(item) });
@@ -101,7 +103,7 @@ function values(told) {
   for (const row of told.points) {
     for (const id of byPoint.get(row[0]) ?? []) {
       const item = state.alarms.get(id);
-      if (item) [item.value, item.quality, item.time] = [row[1], row[2], row[4]];
+      if (item) [item.value, item.quality, item.reason, item.time] = [row[1], row[2], row[3], row[4]];
     }
     detail.append(row);
   }
@@ -113,6 +115,7 @@ function health(told) {
   state.health = told;
   state.health_at = performance.now();
   apart.health(told);
+  idle.take(told.unarmed);
   if (list.flood.take(told.flood)) list.change();
   if (state.hello?.actions.includes("journal")) journal.grown(told.journal_sequence);
   undisposed.grown(told.journal_sequence);
@@ -316,6 +319,7 @@ function showLogin() {
   for (const id of ["console", "logout", "strip", "curtain", "unrecorded"]) $(id).hidden = true;
   detail.close();
   undisposed.clear();
+  idle.take(null);
   state.alarms = new Map();
   for (const id of ["counts", "person", "soundstate"]) $(id).replaceChildren();
   $("login").hidden = false;
@@ -370,6 +374,7 @@ async function speak(name) {
   if (state.hello) $("person").textContent = `${state.hello.name} · ${t(`role.${state.hello.roles[0]}`)}`;
   counts();
   journal.redraw();
+  idle.draw();
   list.change();
   detail.draw();
   tick();

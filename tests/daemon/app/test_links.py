@@ -29,7 +29,7 @@ def event(kind: str) -> DriverEvent:
 @pytest.mark.parametrize(
     ("kind", "grade"),
     [("refused", "blue"), ("foreign", "blue"), ("clock", "blue"),
-     ("replay", "orange"), ("mac", "orange")],
+     ("replay", "orange"), ("mac", "orange"), ("settings", "orange")],
 )  # fmt: skip
 def test_what_a_gateway_did_wrong_is_an_alarm_until_it_is_over(
     engine: Engine, links: LinkAlarms, kind: str, grade: str

@@ -15,7 +15,7 @@ COMMANDS = [
     ["rules", "replay"], ["config", "override"], ["alarms"], ["alarms", "list"], ["alarms", "ack"],
     ["alarms", "silence"], ["alarms", "reset"], ["alarms", "why"], ["journal"],
     ["journal", "verify"], ["journal", "show"], ["history", "query"], ["config", "schema"],
-    ["config", "apply"],
+    ["config", "apply"], ["points", "arm"], ["points", "disarm"], ["points", "test"],
 ]  # fmt: skip
 
 
@@ -106,3 +106,12 @@ def test_a_closed_pipe_is_no_crash(tmp_path: Path) -> None:
         shell=True, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "more",
+    [[], ["--value", "1"], ["--instrument", "x"], ["--bottle", "25"],
+     ["--bottle", "25", "--gas", "H2S"], ["--bottle", "25", "--person", "z", "--minutes", "31"]],
+)  # fmt: skip
+def test_a_bump_is_a_test_or_a_reading_and_whole(more: list[str], tmp_path: Path) -> None:
+    assert main(["--data", str(tmp_path), "points", "bump", "hd/p/x", *more]) == 2

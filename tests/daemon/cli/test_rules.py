@@ -14,6 +14,7 @@ from small_park import TRIP, A, World, site
 
 from parkwatch.daemon.cli.main import main
 from parkwatch.daemon.pipeline.items import alarm_item
+from parkwatch.rules.arming import Arming
 
 Captured = pytest.CaptureFixture[str]
 GOOD = f"""schema = 1
@@ -293,7 +294,7 @@ def daemon(tmp_path: Path) -> Iterator[World]:
             with client, client.makefile("rwb") as lines:
                 asked = json.loads(lines.readline())
                 engine = world.engine
-                items = [alarm_item(engine, park, view) for view in engine.alarms()]
+                items = [alarm_item(engine, park, view, Arming()) for view in engine.alarms()]
                 reply = {"type": "reply", "id": asked["id"], "ok": True, "data": {"items": items}}
                 lines.write(json.dumps(reply).encode() + b"\n")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from parkwatch.daemon.config import site_key
 from parkwatch.daemon.config.load import Loaded, load_sources
-from parkwatch.daemon.config.overrides import until_ns, written
+from parkwatch.daemon.config.moments import until_ns
+from parkwatch.daemon.config.overrides import written
 from parkwatch.daemon.config.resolve import resolve
 from parkwatch.daemon.config.sources import Source
 from parkwatch.daemon.config.template import effective

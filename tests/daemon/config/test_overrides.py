@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from parkwatch.daemon.config import site_key
-from parkwatch.daemon.config.overrides import AHEAD_NS, canonical, until_ns, written
+from parkwatch.daemon.config.moments import until_ns
+from parkwatch.daemon.config.overrides import AHEAD_NS, canonical, written
 from parkwatch.daemon.config.template import effective
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.site import SECOND_NS

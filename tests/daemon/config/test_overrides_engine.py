@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parkwatch.daemon.config.overrides import until_ns
+from parkwatch.daemon.config.moments import until_ns
 from parkwatch.rules.batch import Batch
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.quality import GOOD

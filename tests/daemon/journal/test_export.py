@@ -12,8 +12,10 @@ import pytest
 from journaling import KEY, parts
 
 from parkwatch.daemon.journal import export
+from parkwatch.daemon.journal.chain import key_id
+from parkwatch.daemon.journal.daily import sign
 from parkwatch.daemon.journal.journal import Entry, Journal, Record
-from parkwatch.daemon.journal.proof import check_file
+from parkwatch.daemon.journal.proof import BUMP_TAG, check_file
 from parkwatch.daemon.journal.rotate import Asked, rotate
 from parkwatch.daemon.journal.scan import by_id
 from parkwatch.daemon.journal.selection import Selection, selected
@@ -112,6 +114,24 @@ def test_an_export_is_proved_by_hashes_and_signature(
     assert broken(whole, site_key=bytes(32)) == (False, 0)
     assert broken("no export at all\n") == (False, 0)
     assert broken("") == (False, 0)
+
+
+@pytest.mark.parametrize(("peak", "right"), [(24.8, True), (25.0, False)])
+def test_a_bump_test_is_proved_by_its_own_signature(
+    data: Path, tmp_path: Path, peak: float, right: bool
+) -> None:
+    """Whoever can write the journal and its chain cannot make a detector pass."""
+    body = {"what": "test", "point": "huadong/p-1/h2s-1", "peak": 24.8, "key_id": key_id(SITE_KEY)}
+    signed = {**body, "hmac": sign(body, SITE_KEY, BUMP_TAG), "peak": peak}
+    db = open_writer(data / "journal.db")
+    journal = Journal(db, KEY)
+    with transaction(db):
+        journal.append([Entry("bump", signed)], 20 * SECOND)
+    db.close()
+    path = tmp_path / "out.jsonl"
+    written(data, path, Selection(kinds=("bump",)))
+    proof = check_file(path, SITE_KEY, by_id(KEY))
+    assert (proof.ok, proof.bad) == (right, 0 if right else journal.seq)
 
 
 def test_a_filtered_export_is_proved_too(data: Path, tmp_path: Path) -> None:

@@ -77,9 +77,9 @@ class FakeDaemon:
         self.described = [*own, chinese, point("xy", "CO-0007")]
         self.people = people()
         self.values = {p["id"]: 1.5 for p in self.described}
+        self.over: dict[str, dict[str, Any]] = {}
         self.alarms: dict[str, dict[str, Any]] = {}
-        self.sequence = 100
-        self.seq = 100
+        self.sequence = self.seq = 100
         self.records: list[dict[str, Any]] = []
         self.commands: list[dict[str, Any]] = []
         self.answers: dict[str, dict[str, Any]] = {}
@@ -194,7 +194,8 @@ class FakeDaemon:
         now = str(time.time_ns())
         return {
             "id": described["id"], "tag": described["tag"], "value": self.values[described["id"]],
-            "quality": "good", "reason": "none", "time": now, "received": now, "armed": "armed",
+            "quality": "good", "reason": "none", "time": now, "received": now,
+            "armed": described["armed"],
         }  # fmt: skip
 
     def set_value(self, point_id: str, value: float | None, quality: str = "good") -> None:
@@ -202,8 +203,8 @@ class FakeDaemon:
         if value is not None:
             self.values[point_id] = value
         now = str(time.time_ns())
-        reason = "none" if quality == "good" else "comms"
-        row = [index, value, quality, now, now, reason]
+        reason = {"good": "none", "uncertain": "unverified", "bad": "comms"}[quality]
+        row = [index, value, quality, now, now, reason, self.over.get(point_id)]
         self.emit({"type": "values", "time": now, "points": [row]})
 
     def raise_alarm(

@@ -215,7 +215,7 @@ async def test_zones_count_what_is_in_them(lead: Any, raised: None) -> None:
     zones = (await lead.get("/api/v1/zones")).json()["items"]
     assert zones[0] == {
         "id": "hd/tank-a", "name": "罐区A", "enterprise": "hd", "risk": "red",
-        "alarms": {"yellow": 1}, "points": 4, "unknown": 0,
+        "alarms": {"yellow": 1}, "points": 4, "unknown": 0, "unarmed": 0, "over": 0,
     }  # fmt: skip
 
 

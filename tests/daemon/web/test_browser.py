@@ -356,3 +356,35 @@ async def test_what_is_to_be_disposed_of_is_listed_and_written_while_the_alarm_g
     asked = daemon.commands[-1]
     assert (asked["action"], asked["alarm"], asked["version"]) == ("dispose", ALARM, 3)
     assert asked["details"] == {**texts, "revision": 1}
+
+
+async def test_what_is_not_in_service_is_never_normal_and_beyond_its_limit_always_seen(
+    console: Console, daemon: Any
+) -> None:
+    first = daemon.described[0]["id"]
+    daemon.described[0] |= {"armed": "unarmed"}
+    daemon.described[1] |= {"armed": "unarmed"}
+    daemon.seq += 1  # The configuration is another one: everything is asked anew.
+    daemon.emit({"type": "record", "seq": daemon.seq, "time": "1", "kind": "config", "body": {}})
+    await console.login()
+    strip = console.page.locator("#unarmed")
+    await expect(strip).to_contain_text("未投用 2 点")
+    await expect(strip.locator(".beyond")).to_have_count(0)
+    daemon.over[first] = {"group": "gas", "level": 2, "limit": 14.1, "side": "high",
+                          "grade": "orange"}  # fmt: skip
+    daemon.set_value(first, 24.6)
+    row = strip.locator(f'[data-point="{first}"]')
+    await expect(row).to_contain_text("未投用·超限")
+    await expect(row).to_contain_text("H2S-0001 24.6 / ≥14.1 ppm")
+    await expect(strip).to_contain_text("其中 1 点超限")
+    box = await row.bounding_box()
+    assert box is not None
+    assert box["height"] > 0
+    alarm = "hd/panel-1/h2s-0003:gas"
+    daemon.raise_alarm(alarm)
+    await expect(console.row(alarm).locator(".c-quality")).to_have_text("良")
+    daemon.set_value(alarm.removesuffix(":gas"), 8.2, "uncertain")
+    await expect(console.row(alarm).locator(".c-quality")).to_have_text("未验证")
+    daemon.over.clear()
+    daemon.set_value(first, 1.0)
+    await expect(strip.locator(".beyond")).to_have_count(0)

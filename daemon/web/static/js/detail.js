@@ -1,5 +1,5 @@
 // The panel beside the list: why this alarm, its set points with their clauses, and its trend.
-import { GRADES, SHAPES, alarmName, clock, millis, number, place, pointOf, shown, span, tagOf, timezone } from "./format.js";
+import { GRADES, SHAPES, alarmName, clock, judged, millis, number, place, pointOf, shown, span, tagOf, timezone } from "./format.js";
 import { current, t } from "./i18n.js";
 import { disposal } from "./dispose.js";
 import { masks } from "./masks.js";
@@ -87,7 +87,7 @@ export class Detail {
   refresh() {
     if (!this.item || !this.value) return;
     const item = this.state.alarms.get(this.item.id) ?? this.item;
-    const quality = item.quality ? t(`quality.${item.quality}`) : "";
+    const quality = judged(item);
     this.value.textContent = `${shown(item)} ${item.unit ?? ""} ${quality ? `(${quality})` : ""} · ${t(`state.${item.state}`)} · ${clock(millis(item.raised))} (${span(this.state.now() - millis(item.raised))})`;
   }
 

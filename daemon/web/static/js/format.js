@@ -16,6 +16,9 @@ export function number(value) {
   return String(Number(value.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3)));
 }
 
+// The quality in a word; good of a detector that no bump test proved is "unverified".
+export const judged = (item) => (!item.quality ? "" : item.reason === "unverified" ? t("reason.unverified") : t(`quality.${item.quality}`));
+
 export const shown = (item) => (item.quality === "bad" || item.value === null ? "--" : number(item.value));
 
 // A vote has no value of its own: it shows its worst voter, by that detector's own live alarm.

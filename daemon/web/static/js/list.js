@@ -1,6 +1,6 @@
 // The alarm list: a fixed band of red, and below it every other alarm, windowed: only the rows in
 // view exist in the page, none is ever dropped. Order freezes while the pointer is among the rows.
-import { ROMAN, SHAPES, UNACKED, URGENCY, alarmName, clock, limit, millis, place, shown, span, tagOf, worst } from "./format.js";
+import { ROMAN, SHAPES, UNACKED, URGENCY, alarmName, clock, judged, limit, millis, place, shown, span, tagOf, worst } from "./format.js";
 import { Flood } from "./flood.js";
 import { t } from "./i18n.js";
 
@@ -259,7 +259,7 @@ function patch(row, item, list, gone) {
   text(cells[6], alarmName(item), true);
   const read = item.cause?.voters ? worst(item, list.state.alarms) : item;
   text(cells[7], `${shown(read)}${limit(read)} ${read.unit ?? ""}`.trim());
-  text(cells[8], read.quality ? t(`quality.${read.quality}`) : "");
+  text(cells[8], judged(read));
   buttons(cells[9], item, list, unacked, gone);
 }
 

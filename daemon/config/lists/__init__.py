@@ -1,0 +1,1 @@
+"""Lists: detectors as rows of a CSV file or workbook instead of TOML, one row a point."""
