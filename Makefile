@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 # `make test` has every server: a skip is a failure.
 ALL_REQUIRED := PARKWATCH_REQUIRE_ALL=1
 
-.PHONY: help setup demo test check fix bench fuzz powercut chaos simtest long influxd lock apt-test chroot-demo clean-room-test
+.PHONY: help setup demo test check fix bench bench-peers fuzz powercut chaos simtest late-polls long influxd lock apt-test chroot-demo clean-room-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ check: setup ## what CI runs: format, lint, types, import contracts, tidy, then 
 bench: setup $(if $(filter-out rules,$(ONLY)),,$(VENV)/.bench) ## measurements as ratios against references: make bench ONLY=e2e JSON=FILE
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(ARGS)
 
+bench-peers: setup ## the same work by Node-RED, Telegraf and us: make bench-peers JSON=FILE (builds them once: 3 min, 350 MB)
+	@deploy/get-peers >/dev/null
+	@$(BIN)/python -m bench --only peers $(if $(JSON),--json $(JSON)) $(ARGS)
+
 fuzz: setup ## random parks against a slow engine: make fuzz ONLY=rules SECONDS=60 ARGS="--seed N"
 	@$(BIN)/python tests/rules/fuzz.py --only $(or $(ONLY),rules) --seconds $(or $(SECONDS),60) $(ARGS)
 
@@ -90,7 +94,12 @@ long: setup ## everything in full: 100,000 power cuts, 1,000 kills, 20,000 seeds
 	$(MAKE) chaos KILLS=1000 || failed=1; \
 	$(MAKE) simtest SEEDS=20000 || failed=1; \
 	$(MAKE) simtest BUGS=1 SEEDS=200 || failed=1; \
+	$(MAKE) late-polls || failed=1; \
 	exit $$failed
+
+late-polls: setup ## late, lost and doubled answers on a serial bus, none on a wrong point: make late-polls POLLS=1000000 WIRE=5000
+	@PYTHONPATH=tests $(BIN)/python tests/drivers/modbus/late_polls.py --polls $(or $(POLLS),1000000) \
+	    --wire $(or $(WIRE),5000) $(ARGS)
 
 lock: setup ## write the locks anew from pyproject.toml; UPGRADE=1 takes newer versions
 	@export UV_SYSTEM_CERTS=1; compile() { $(BIN)/uv pip compile -q --universal --python-version 3.11 \

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.harness import HEAD, Report, read_targets
 
-GROUPS = ("e2e", "rules", "journal")
+GROUPS = ("e2e", "rules", "journal", "drivers")
 """A group is the module of its name in this folder with `run(report, options)`."""
 ASKED = ("peers",)
 """Groups that run only when asked for: programs of other projects are built for them."""

@@ -24,13 +24,15 @@ SOURCE = Path(__file__).with_name("load.c")
 class Job:
     """`n` messages, every `every`-th of which crosses the limit, one to each side by turns.
 
-    `rate`: messages a second; 0 is all at once. `batch`: readings in each message.
+    `rate`: messages a second; 0 is as fast as the broker takes them. `backlog`: whoever reads them
+    stands still until the broker has them all. `batch`: readings in each message.
     """
 
     n: int
     every: int
     qos: int = 0
     rate: float = 0.0
+    backlog: bool = False
     batch: int = 1
 
 

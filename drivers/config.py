@@ -124,6 +124,11 @@ class Bus:
         """Whether its frames carry no transaction id."""
         return self.transport != "tcp"
 
+    @property
+    def endpoint(self) -> Bus:
+        """What its connections depend on, and nothing else."""
+        return replace(self, units=(), connections=1, timeout_s=1.0, pause_s=0.0)
+
     def renumbered(self, place: Mapping[int, int]) -> Bus:
         """The same for a site in which every point stands elsewhere; -1 where it is gone."""
         return replace(self, units=tuple(unit.renumbered(place) for unit in self.units))
@@ -190,3 +195,7 @@ class Broker:
     share: str = ""
     per_enterprise: bool = True
     gateways: tuple[Gateway, ...] = ()
+
+    def renumbered(self, place: Mapping[int, int]) -> Broker:
+        """The same for a site in which every point stands elsewhere; -1 where it is gone."""
+        return replace(self, gateways=tuple(each.renumbered(place) for each in self.gateways))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parkwatch.rules.grade import Grade, highest
-from parkwatch.rules.site import DueDay, Point
+from parkwatch.rules.site import DueDay, Point, Site
 
 GROUP = "due"
 BUMP = "bump"
@@ -29,7 +29,7 @@ _REMINDERS = (
 @dataclass(frozen=True, slots=True)
 class Due:
     """`what` is due at a point since or at `at` (engine time, ns); `text` for people, Chinese and
-    English; `stage` from 1, one more with every reminder."""
+    English; `stage` from 1, one more with every reminder; `day` as the card has it."""
 
     point: str
     what: str
@@ -37,6 +37,7 @@ class Due:
     grade: Grade
     text: str
     stage: int = 1
+    day: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,13 @@ class Told:
     level: int
     grade: Grade
     cause: Mapping[str, Any]
+
+
+def told_here(site: Site) -> Mapping[str, Point]:
+    """The points whose alarm of this group is told here, by that alarm: all but those of which a
+    limit says itself what is due (the next test of a permit)."""
+    own = {limit.point for limit in site.limits if limit.group == GROUP}
+    return {f"{point.id}:{GROUP}": point for point in site.points if point.index not in own}
 
 
 def standing(point: Point, tested: int) -> Iterator[DueDay]:
@@ -67,7 +75,7 @@ def dates(points: Iterable[Point], tested: Callable[[Point], int], now: int) -> 
                 zh, en = _NAMES[day.what]
                 when_zh, when_en = _REMINDERS[stage - 1]
                 text = f"{zh} {day.day} {when_zh} {en} {day.day} {when_en}"
-                yield Due(point.id, day.what, day.over, Grade.BLUE, text, stage)
+                yield Due(point.id, day.what, day.over, Grade.BLUE, text, stage, day.day)
 
 
 def conditions(dues: Iterable[Due], active: Mapping[str, tuple[Grade, int]]) -> Iterator[Told]:
@@ -80,7 +88,7 @@ def conditions(dues: Iterable[Due], active: Mapping[str, tuple[Grade, int]]) -> 
         level = sum(due.stage for due in own)
         known, before = active.get(alarm, (Grade.BLUE, 0))
         if level != before or grade.urgency > known.urgency:
-            said = [{"what": due.what, "at": due.at} for due in own]
+            said = [{"what": due.what, "at": due.at, "day": due.day} for due in own]
             text = "; ".join(dict.fromkeys(due.text for due in own))
             yield Told(alarm, level, grade, {"text": text, "due": said})
     for alarm in active:

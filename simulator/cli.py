@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="parkwatch.simulator", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _verb(verbs, "broker", _broker, "MQTT broker", ("port", "mqtt-user", "mqtt-password-file"))
-    plant = ("port", "points", "seed", "start-file", "truth", *_MQTT)
+    plant = ("port", "rtu", "points", "seed", "start-file", "truth", *_MQTT)
     _verb(verbs, "plant", _plant, "Modbus units behind the recording proxy, and gateway", plant)
     _verb(verbs, "gateway", _gateway, "MQTT gateway alone", ("points", "seed", *_MQTT))
     _verb(verbs, "phone", _phone, "what people get on their phones", ("port",))
@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
 _MQTT = ("mqtt-port", "mqtt-user", "mqtt-password-file")
 _OPTIONS: dict[str, dict[str, Any]] = {
     "port": {"type": int, "default": 0, "help": "port on 127.0.0.1; 0: the system chooses"},
+    "rtu": {"choices": ("tcp", "pty"), "help": "the same units as one serial segment too: behind "
+            "a converter's TCP port, or on a pty whose path is printed"},
     "points": {"type": int, "default": 0, "help": "at least so many points"},
     "seed": {"type": int, "default": 1, "help": "equal seeds give an equal plant"},
     "start-file": {"type": Path, "help": "plant time begins when this file exists, instead of "
@@ -144,11 +146,13 @@ def _plant(options: Options) -> int:
     async def work(stop: asyncio.Event) -> None:
         runner = PlantRunner(demo_layout(options.points), options.seed, options.start_file)
         port = await runner.start(options.port)
+        serial = await runner.start_rtu(options.rtu)
         gateway = None
         if options.mqtt_port:
             address = BrokerAddress(HOST, options.mqtt_port, options.mqtt_user, password)
             gateway = _publisher(runner, address)
-        _say(ready="plant", port=port, points=len(runner.layout.signals), mqtt=options.mqtt_port)
+        points = len(runner.layout.signals)
+        _say(ready="plant", port=port, points=points, mqtt=options.mqtt_port, **serial)
         await _until(stop, runner.run, *([gateway.run] if gateway else []))
         await runner.close()
         _say(done="plant", **runner.counters(), **_sent(gateway))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from parkwatch.simulator.modbus_server import (
     GARBAGE,
@@ -114,10 +115,19 @@ def plugged(unit: Unit, address: int, pdu: bytes) -> Iterator[Reply]:
     yield value if kind is FaultKind.LATE else 0.0, reply
 
 
+class Heard(Protocol):
+    """What hears a line and answers on it."""
+
+    counters: Counters
+
+    def hear(self, data: bytes) -> Iterable[Reply]:
+        """Replies to these bytes, each with its delay in seconds."""
+
+
 class RtuServer:
     """A segment on real lines: a converter's TCP connections, or one pty."""
 
-    def __init__(self, segment: Segment) -> None:
+    def __init__(self, segment: Heard) -> None:
         self.segment = segment
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()

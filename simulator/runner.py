@@ -13,6 +13,7 @@ from parkwatch.simulator.modbus_server import ModbusServer
 from parkwatch.simulator.plant import DT_S, STEPS_PER_S, Plant
 from parkwatch.simulator.proxy import RecordingProxy
 from parkwatch.simulator.registers import Registers
+from parkwatch.simulator.rtu_server import RtuServer, Segment
 
 HOST = "127.0.0.1"
 CATCH_UP_STEPS_MAX = 50
@@ -36,11 +37,21 @@ class PlantRunner:
         on_read = self.started.set if start_file is None else _nothing
         self.server = ModbusServer(self.registers.units, on_read)
         self._proxy: RecordingProxy | None = None
+        self._segment: RtuServer | None = None
 
     async def start(self, port: int) -> int:
         """Open the ports; the proxy's is returned (0: the system chooses)."""
         self._proxy = RecordingProxy((HOST, await self.server.start(HOST, 0)))
         return await self._proxy.start(HOST, port)
+
+    async def start_rtu(self, way: str | None) -> dict[str, int | str]:
+        """Serve the same units as one serial segment too, by `tcp` or `pty`; where it is."""
+        if way is None:
+            return {}
+        self._segment = RtuServer(Segment(self.registers.units))
+        if way == "pty":
+            return {"rtu": self._segment.open_pty()}
+        return {"rtu": await self._segment.start(HOST, 0)}
 
     async def run(self) -> None:
         """Step on the loop's clock until cancelled; a late loop catches up in bounded turns."""
@@ -60,6 +71,8 @@ class PlantRunner:
         """Close the ports."""
         if self._proxy is not None:
             await self._proxy.close()
+        if self._segment is not None:
+            await self._segment.close()
         await self.server.close()
 
     def counters(self) -> dict[str, Any]:
@@ -72,9 +85,12 @@ class PlantRunner:
             "functions": _by_name(witness.functions),
             "violations": witness.violations,
             "evidence": witness.evidence,
-            "writes": self.server.counters.writes,
+            "writes": self.server.counters.writes + self._serial_writes(),
             "truth": self.plant.truth_hash(),
         }
+
+    def _serial_writes(self) -> int:
+        return 0 if self._segment is None else self._segment.segment.counters.writes
 
     async def _wait_for_start(self) -> None:
         # No deadline: a plant that nobody watches yet is no fault.

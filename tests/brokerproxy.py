@@ -31,6 +31,7 @@ class BrokerProxy:
         if not hello:
             writer.close()
             return
+        self.heard += hello
         self.versions.append(hello[hello.index(b"MQTT") + 4])
         if self.old and self.versions[-1] == 5:
             writer.write(REFUSED_VERSION)

@@ -16,13 +16,14 @@ from typing import Any
 from parkwatch.daemon.app import beside, found, probing, resumed, stage
 from parkwatch.daemon.app.change import Plan
 from parkwatch.daemon.app.daily import write_days
-from parkwatch.daemon.app.desk import Desk, as_json
+from parkwatch.daemon.app.desk import Act, Desk, as_json
 from parkwatch.daemon.app.door import Door
 from parkwatch.daemon.app.evidence import sha256_of
 from parkwatch.daemon.app.links import LinkAlarms
 from parkwatch.daemon.app.restore import arming, as_armed, memory, policy_of, remember, restore
 from parkwatch.daemon.app.resumed import Resumed
-from parkwatch.daemon.app.supervisor import end, keep
+from parkwatch.daemon.app.sources import asked
+from parkwatch.daemon.app.supervisor import end
 from parkwatch.daemon.app.systemd import Notifier
 from parkwatch.daemon.app.tick import tick
 from parkwatch.daemon.app.unrecorded import ALARM, BLIND_LEAST_S, LEAST_S, Unrecorded
@@ -99,12 +100,10 @@ class App:
         names = [point.id for point in self.resolved.site.points]
         self.history = History(self.resolved.history, data, names, self._history)
         self.pipeline = self._make_pipeline()
-        self._buses = [BusRunner(b, self.pipeline, self.clock.now) for b in self.resolved.buses]
-        self._mqtt = [MqttSource(b, self.pipeline, self.clock.now) for b in self.resolved.brokers]
-        for source in self._mqtt:
-            source.restore(self._gateways.get(source.name, {}))
         trial = stage.trial(loaded, self.resolved, data, self.pipeline)
-        self._desk = Desk(self.resolved, self.pipeline, lambda: self.sequence, self.health, trial)
+        read = partial(probing.read, lambda: door.sources.of(BusRunner))
+        acts: dict[str, Act] = {"stage": trial, "read": read}
+        self._desk = Desk(self.resolved, self.pipeline, lambda: self.sequence, self.health, acts)
         self._sender = Sender(
             self._reader, self.committer, self._policy, self.clock.now, self._channel,
             ended=self._ended,
@@ -115,7 +114,6 @@ class App:
         )
         self._desk.unrecorded = self._unrecorded.alarms
         self._desk.evidence = partial(sha256_of, data)
-        self._desk.probe = partial(probing.read, self._buses)
         self._watching = Watching(data, self.pipeline, self.clock, self.history, reserve)
         self._watching.manned = lambda: self._desk.manned if self._live.consoles else 0
         self._systemd = Notifier()
@@ -145,7 +143,7 @@ class App:
         self._gateways: dict[str, Any] = json.loads(row[0]) if row is not None else {}
 
     def _memory(self) -> dict[str, bytes]:
-        gateways = {source.name: source.snapshot() for source in self._mqtt}
+        gateways = {each.name: each.snapshot() for each in self.door.sources.of(MqttSource)}
         return {**memory(self.pipeline.turns, self._policy), "gateways": as_json(gateways)}
 
     # Life ----------------------------------------------------------------------------------
@@ -188,10 +186,8 @@ class App:
         self._spawn("selfwatch", self._watching.run())
         self._spawn(SENDER, self._send())
         self._spawn("daily", self._daily())
-        for runner in self._buses:
-            self._spawn(runner.bus.id, keep(runner.bus.id, runner.run))
-        for source in self._mqtt:
-            self._spawn(f"mqtt.{source.name}", keep(source.name, source.run))
+        wanted = asked(self.resolved, self._gateways, self.clock.now)
+        await self.door.sources.serve(wanted, self.pipeline, self.resolved.site.points)
         self._systemd.tell("READY=1")
 
     async def _daily(self) -> None:
@@ -204,13 +200,13 @@ class App:
         """Until asked to stop or for another configuration; raises what ended a task that must not
         end."""
         stopping = asyncio.create_task(stop.wait())
-        asked: set[asyncio.Future[Any]] = {stopping, self.door.wish}
+        wished: set[asyncio.Future[Any]] = {stopping, self.door.wish}
         waiting: set[asyncio.Future[Any]] = {
-            *asked, self._failure, self.door.web_task, *self._tasks
+            *wished, self._failure, self.door.web_task, *self._tasks, *self.door.sources.tasks
         }  # fmt: skip
         try:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for future in done - asked:
+            for future in done - wished:
                 future.result()
         finally:
             stopping.cancel()
@@ -218,6 +214,7 @@ class App:
     async def stop(self, why: str) -> None:
         """Stop the sources, commit what is in flight with a last snapshot, say so, end."""
         self._systemd.tell("STOPPING=1")
+        await self.door.sources.close()
         await self.quiesce()
         if self.committer.fault is None:
             total = sum(self.pipeline.counters.readings.values())
@@ -230,15 +227,16 @@ class App:
         await self.close()
 
     async def quiesce(self) -> None:
-        """Stop the sources; commit what is in flight with a last snapshot. Messages under way end
-        first, while alarms are still watched."""
+        """Let the sources wait; commit what is in flight with a last snapshot. Messages under way
+        end first, while alarms are still watched."""
         sending = [task for task in self._tasks if task.get_name() == SENDER]
         await end(sending, SENDER_END_S)
         self.door.hold()
+        self.door.sources.hold()
         await end(self._tasks)
         while not self._failure.done():
             await self.pipeline.drain()
-            if self.pipeline.depth == 0:
+            if self.pipeline.depth == 0 and not self.door.sources.passing:
                 break
 
     async def change(self, wanted: Plan, sha256: str) -> None:
@@ -362,7 +360,7 @@ class App:
             "unrecorded": self._unrecorded.state(),
             "queue": self.pipeline.depth,
             "devices": devices,
-            "buses": [runner.health() for runner in self._buses],
+            "buses": [runner.health() for runner in self.door.sources.of(BusRunner)],
             "readings": dict(counters.readings),
             "journal": {"seq": self._journal.seq, "commits": self.committer.commits,
                         "commit_worst_ms": round(counters.commit_worst_s * 1000, 1)},

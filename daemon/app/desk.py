@@ -24,13 +24,14 @@ from parkwatch.rules.disposition import Disposition
 from parkwatch.rules.fault import Fault
 from parkwatch.rules.transition import AlarmView, Command, Signer
 
-Probe = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Act = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 EXTRA = ("console", "seconds", "value", "instrument", "at")
 RECORD_KINDS = ("login", "report", "command")
 
 
 class Desk:
-    """Answers the requests of interfaces: site, alarms, points, health, command, record."""
+    """Answers the requests of interfaces: site, alarms, points, health, command, record; `acts`:
+    those that other parts of the app answer, by their name."""
 
     def __init__(
         self,
@@ -38,12 +39,12 @@ class Desk:
         pipeline: Pipeline,
         sequence: Callable[[], int],
         health: Callable[[], dict[str, Any]],
-        stage: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]],
+        acts: Mapping[str, Act],
     ) -> None:
         self._resolved = resolved
         self._pipeline = pipeline
         self._sequence = sequence
-        self._stage = stage
+        self._acts = acts
         self._reads: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "site": lambda _: self._site(),
             "alarm": lambda request: self._one(str(request.get("alarm"))),
@@ -55,8 +56,6 @@ class Desk:
             "bumps": lambda _: self._bumps(),
         }
 
-        self.probe: Probe = _nobody
-        """Reads a field device between the scans."""
         self.evidence: Callable[[str], str] = str
         """The hash of the file that an evidence names; it may block."""
         self.manned = 0
@@ -69,6 +68,8 @@ class Desk:
         op = request.get("op")
         if isinstance(op, str) and op in self._reads:
             return _ok(self._reads[op](request))
+        if isinstance(op, str) and op in self._acts:
+            return _ok(await self._acts[op](request))
         match op:
             case "command":
                 return await self._command(request)
@@ -79,10 +80,6 @@ class Desk:
                 }
                 answer = await self._command({**request, **about, "occurrence": 0, "version": 0})
                 return _ok(self._bumps()) if answer["ok"] else answer
-            case "read":
-                return _ok(await self.probe(request))
-            case "stage":
-                return _ok(await self._stage(request))
             case "consoles":
                 self.manned = int(request["manned"])
                 return _ok({})
@@ -252,10 +249,6 @@ def _signer(said: Mapping[str, Any] | None) -> Signer | None:
     if said is None:
         return None
     return Signer(str(said["id"]), str(said["role"]), str(said.get("enterprise", "")))
-
-
-async def _nobody(_: Mapping[str, Any]) -> dict[str, Any]:
-    raise Fault("PRB-404", "没有总线 no bus runs", "parkwatch status")
 
 
 def _ok(data: Any) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What outlives a reload: `live.sock` with its clients, the web child, and engine time."""
+"""What outlives a reload: `live.sock` with its clients, the web child, the drivers' sources, and
+engine time."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from parkwatch.daemon.app.clock import Clock
+from parkwatch.daemon.app.sources import Sources
 from parkwatch.daemon.app.webchild import WebChild
 from parkwatch.daemon.pipeline.live import Answer, LiveServer
 from parkwatch.rules.fault import Fault
@@ -34,6 +36,7 @@ class Door:
     def __init__(self, data: Path) -> None:
         self.live = LiveServer(data / "run" / "live.sock", self._answer)
         self.web = WebChild(data)
+        self.sources = Sources()
         self.wish: asyncio.Future[Wish] = asyncio.get_running_loop().create_future()
         self._clock: Clock | None = None
         self._serving: Answer | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from parkwatch.daemon.config.words import both
@@ -14,12 +14,14 @@ from parkwatch.rules.fault import Fault
 SPANS_MAX = 64
 
 
-async def read(buses: Sequence[BusRunner], request: Mapping[str, Any]) -> dict[str, Any]:
+async def read(
+    buses: Callable[[], Sequence[BusRunner]], request: Mapping[str, Any]
+) -> dict[str, Any]:
     """Spans of one unit of a bus, each with its words and when, or why there are none.
 
     Fault PRB-404 where no such bus runs, PRB-422 where the request asks for what cannot be read.
     """
-    runner = next((each for each in buses if each.bus.id == request.get("bus")), None)
+    runner = next((each for each in buses() if each.bus.id == request.get("bus")), None)
     if runner is None:
         raise Fault(
             "PRB-404",

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import math
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from parkwatch.daemon.cli.technician import import_options
+from parkwatch.daemon.cli import technician, typed
 from parkwatch.rules.fault import Fault
 
 EXIT_REFUSED, EXIT_INTERRUPTED = 5, 130
 _EXAMPLES = (
     "例 examples:\n  parkwatch check park.toml\n  parkwatch run -c park.toml --data ./data\n"
 )
-INT64_MAX, ROWS_MAX = 2**63 - 1, 1_000_000
 _CODES = {"SYS-101": 4, "SYS-102": 4, "SYS-103": 7, "SYS-104": 4, "SYS-106": 4, "SYS-107": 2,
           "SYS-108": 4, "CLI-002": 2, "API-422": 2, "HIS-001": 6, "HIS-002": 4, "JNL-003": 6,
           "JNL-002": 6, "JNL-005": 6,
@@ -65,15 +63,7 @@ def parser() -> Parser:
                                formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
         return sub.add_subparsers(dest="what", required=True, metavar="WHAT", parser_class=Parser)
 
-    sub = add(verbs, "demo", "demo.run", "模拟园区 a living park: no broker, no database")
-    sub.add_argument("--scenario", choices=["leak"], default="leak", help="剧本 scenario")
-    sub.add_argument("--seed", type=int, default=1, help="随机种子 seed")
-    sub.add_argument(
-        "--duration", type=_seconds, default=0.0, help="如 60s;缺省到 Ctrl-C such as 60s"
-    )
-    sub.add_argument("--points", type=int, default=0, help="至少这么多点 at least so many")
-    sub.add_argument("--port", type=int, default=8080, help="控制台端口 the console's port")
-    sub.add_argument("--no-browser", action="store_true", help="不打开浏览器 open no browser")
+    _demo(add(verbs, "demo", "demo.run", "模拟园区 a living park: no broker, no database"))
     sub = add(verbs, "init", "init.run", "写一份带注释的配置 write a configuration")
     sub.add_argument("name", nargs="?", help="新目录 the new folder")
     sub.add_argument("--template", default="gas-panel", metavar="NAME",
@@ -83,8 +73,10 @@ def parser() -> Parser:
     sub = add(verbs, "check", "files.check", "检查配置 check a configuration")
     sub.add_argument("path", nargs="?", type=Path)
     sub.add_argument("--strict", action="store_true", help="警告也算失败 warnings fail too")
-    _probe(add(verbs, "probe", "probe.run", "读设备寄存器 what a device's registers say now"))
-    import_options(
+    technician.probe_options(
+        add(verbs, "probe", "probe.run", "读设备寄存器 what a device's registers say now")
+    )
+    technician.import_options(
         add(verbs, "import", "lists.run", "导入探测器台账 a detector list from Excel or CSV")
     )
     sub = add(verbs, "run", "files.run", "守护进程 the daemon")
@@ -99,41 +91,23 @@ def parser() -> Parser:
     _reports(add, group)
     sub = add(group("history", "历史 history"), "query", "files.history_query", "读数 readings")
     sub.add_argument("id", help="点位 id point id")
-    sub.add_argument("--from", dest="since", type=_int64, default=0, help="纳秒 UTC ns")
-    sub.add_argument("--to", dest="until", type=_int64, default=2**62, help="纳秒 UTC ns")
-    sub.add_argument("-n", type=_rows, default=100, help="条数 how many")
+    sub.add_argument("--from", dest="since", type=typed.int64, default=0, help="纳秒 UTC ns")
+    sub.add_argument("--to", dest="until", type=typed.int64, default=2**62, help="纳秒 UTC ns")
+    sub.add_argument("-n", type=typed.rows, default=100, help="条数 how many")
     _config(add, group)
     return made
 
 
-def _probe(sub: Parser) -> None:
-    """Options of `probe`."""
-    sub.add_argument("path", nargs="?", type=Path, help="配置文件 the configuration")
-    for name, what in (("device", "只看此设备 this device alone"),
-                       ("point", "只看此点位 this point alone")):  # fmt: skip
-        sub.add_argument(f"--{name}", default="", help=what)
-    sub.add_argument("--times", type=_rows, default=1, metavar="N", help="每秒一次 once a second")
-    sub.add_argument("--guess", action="store_true", help="试字序与 ±1 word orders, one off")
-    sub.add_argument("--shown", type=_number, metavar="VALUE",
-                     help="盘面示值 what the panel shows")  # fmt: skip
-    sub.add_argument("--scan-unit", default="", metavar="1-16", help="哪些站号应答 who answers")
-    sub.add_argument("--watch", default="", metavar="POINT", help="标气试验 follow a bump test")
-    _tested(sub)
-
-
-def _tested(sub: Parser) -> None:
-    """Who tests a detector with which gas."""
-    sub.add_argument("--gas", default="", help="标气 the bottle's gas: H2S")
-    sub.add_argument("--bottle", type=_finite, help="标气浓度 the bottle's value, in its unit")
-    sub.add_argument("--person", help="测试人,输入口令 who tests, types the password")
-    sub.add_argument("--minutes", type=_minutes, default=30, help="最多 30 分钟 at most 30")
-
-
-def _number(text: str) -> str:
-    """A number as the panel shows it, with its decimals."""
-    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
-        raise argparse.ArgumentTypeError(f"'{text}' 不是数 is no number")
-    return text
+def _demo(sub: Parser) -> None:
+    """Options of `demo`."""
+    sub.add_argument("--scenario", choices=["leak"], default="leak", help="剧本 scenario")
+    sub.add_argument("--seed", type=int, default=1, help="随机种子 seed")
+    sub.add_argument(
+        "--duration", type=typed.seconds, default=0.0, help="如 60s;缺省到 Ctrl-C such as 60s"
+    )
+    sub.add_argument("--points", type=int, default=0, help="至少这么多点 at least so many")
+    sub.add_argument("--port", type=int, default=8080, help="控制台端口 the console's port")
+    sub.add_argument("--no-browser", action="store_true", help="不打开浏览器 open no browser")
 
 
 def _journal(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
@@ -142,7 +116,7 @@ def _journal(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> No
     verify = add(journal, "verify", "journals.run_verify", "校验链与归档 verify the chain")
     verify.add_argument("--file", type=Path, help="校验导出或日签 an export or daily file")
     show = add(journal, "show", "journals.run_show", "最新记录 newest records")
-    show.add_argument("-n", type=_rows, default=20, help="条数 how many")
+    show.add_argument("-n", type=typed.rows, default=20, help="条数 how many")
     show.add_argument("--follow", action="store_true", help="持续显示,Ctrl-C 结束 go on")
     export = add(journal, "export", "journals.run_export", "导出 write records to a file")
     export.add_argument("path", type=Path, metavar="FILE.jsonl|.csv|.xlsx")
@@ -182,6 +156,9 @@ def _config(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> Non
     """Commands about the configuration itself."""
     config = group("config", "配置 configuration")
     add(config, "schema", "files.schema", "JSON Schema")
+    sub = add(config, "acl", "brokers.acl", "代理的访问表 the broker's access list")
+    sub.add_argument("--broker", default="", metavar="ID", help="哪个代理 which one")
+    sub.add_argument("--users", action="store_true", help="只列用户名 only the users it needs")
     add(config, "diff", "apply.diff", "与运行中的比较 what a file would change, and needs")
     sub = add(config, "apply", "apply.run", "应用配置 make it the one that runs")
     sub.add_argument("--reason", default="", help="原因 why")
@@ -201,7 +178,7 @@ def _config(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> Non
 
 def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
     """Commands that ask the running daemon, then those of rules."""
-    _points(add, group("points", "点位 points"))
+    technician.points(add, group("points", "点位 points"))
     alarms = group("alarms", "报警 alarms")
     sub = add(alarms, "list", "alarms.list_alarms", "未恢复正常的报警 alarms that are not normal")
     sub.add_argument("--undisposed", action="store_const", const="disposing.unfinished",
@@ -213,7 +190,7 @@ def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None
                        ("evidence", "依据或 evidence/ 下文件 text or file")):  # fmt: skip
         sub.add_argument(f"--{name}", default="", help=what)
     sub.add_argument("--verify", action="store_true", help="核实他人的处置 verify another's")
-    sub.add_argument("--revision", type=_int64, help="所见的处置版本 the revision you saw")
+    sub.add_argument("--revision", type=typed.int64, help="所见的处置版本 the revision you saw")
     for action, what in (("ack", "确认 acknowledge"), ("silence", "消音 silence"),
                          ("reset", "复位 reset"), ("shelve", "搁置 hide it for a while"),
                          ("unshelve", "取消搁置 show it again"),
@@ -224,50 +201,13 @@ def _asked(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None
     _rules(add, group)
 
 
-def _points(add: Callable[..., Parser], points: Any) -> None:
-    """Commands about points."""
-    sub = add(points, "list", "points.show", "所有点位 all points")
-    sub.set_defaults(id="")
-    sub.add_argument("--zone", default="", help="区域 id of this zone")
-    sub.add_argument("--unarmed", action="store_true", help="未投用的 those not in service")
-    sub.add_argument("--live", action="store_true", help="现有读数的 those that read now")
-    sub = add(points, "show", "points.show", "一个点位 one point")
-    sub.add_argument("id")
-    sub.set_defaults(zone="", unarmed=False, live=False)
-    for name, what in (("arm", "投用 arm"), ("disarm", "撤防,双人 disarm, two persons")):
-        sub = add(points, name, "points.arm", what)
-        sub.add_argument("ids", nargs="*", metavar="POINT", help="点位 id full ids")
-        sub.add_argument("--zone", default="", help="整个区域 all points of this zone")
-        sub.add_argument("--person", help="负责人 who answers for it")
-        sub.add_argument("--second", help="第二人 (园区) second, of the park")
-        sub.add_argument("--reason", default="", help="原因 why")
-        disarm = name == "disarm"
-        sub.set_defaults(disarm=disarm, close=False)
-        if disarm:
-            sub.add_argument("--close", action="store_true", help="关闭有关报警 end its alarms")
-    bump = add(points, "bump", "points.bump", "标气测试,或记录便携仪读数 a bump test, or a reading")
-    bump.add_argument("id")
-    _tested(bump)
-    bump.add_argument("--stop", action="store_true", help="结束测试 end the test")
-    bump.add_argument("--value", type=_finite, help="便携仪读数 what a portable instrument read")
-    bump.add_argument("--instrument", default="", help="仪器与编号 which instrument, its number")
-    bump.add_argument("--at", default="", help="时间,缺省为现在 when, now by default")
-    bump.add_argument("--reason", default="", help="原因 why")
-    bump.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
-    sub = add(points, "test", "points.test", "演练一级报警 try a stage as a drill")
-    sub.add_argument("id")
-    sub.add_argument("--stage", choices=("al1", "al2"), required=True, help="哪一级 which level")
-    sub.add_argument("--drill", action="store_true", help="演练 (总是) as a drill, always so")
-    sub.add_argument("--send-to", default="", metavar="PERSON", help="只发给此人 send to this one")
-
-
 def _rules(add: Callable[..., Parser], group: Callable[[str, str], Any]) -> None:
     """Commands that try rules before they guard anything."""
     rules = group("rules", "规则 rules")
     sub = add(rules, "test", "rules.test", "规则测试 run a file of rule tests")
     sub.add_argument("file", type=Path, metavar="FILE", help="测试文件 the tests (TOML)")
     sub.add_argument("--junit", type=Path, metavar="XML", help="写 JUnit write a report")
-    sub.add_argument("--coverage-min", type=_percent, default=0, metavar="N",
+    sub.add_argument("--coverage-min", type=typed.percent, default=0, metavar="N",
                      help="覆盖低于 N %% 则失败 fail below")  # fmt: skip
     sub.add_argument("--run", default="", metavar="RE", help="只跑名称匹配的 only names like RE")
     sub = add(rules, "replay", "replays.run", "历史回放,新旧对比 old and new rules on history")
@@ -293,8 +233,8 @@ def _common(onto: Parser | None = None) -> Parser:
 def _action(sub: Parser, action: str) -> None:
     sub.set_defaults(action=action, seconds=None)
     sub.add_argument("id", help="报警 id alarm id")
-    sub.add_argument("--occurrence", type=_int64, help="所见的那一次 the one you saw")
-    sub.add_argument("--version", type=_int64, help="所见的版本 the version you saw")
+    sub.add_argument("--occurrence", type=typed.int64, help="所见的那一次 the one you saw")
+    sub.add_argument("--version", type=typed.int64, help="所见的版本 the version you saw")
     sub.add_argument("--reason", default="", help="原因 why")
     sub.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
     match action:
@@ -306,54 +246,18 @@ def _action(sub: Parser, action: str) -> None:
         case "shelve":
             sub.add_argument("--kind", choices=("one-shot", "timed"), default="one-shot",
                              help="一次性或定时 until it is normal, or timed")  # fmt: skip
-            sub.add_argument("--minutes", type=_finite, help="分钟 how long")
+            sub.add_argument("--minutes", type=typed.finite, help="分钟 how long")
         case "out-of-service":
             sub.add_argument("--permit", required=True, help="作业票 the permit's number")
             sub.add_argument("--until", required=True, help="结束 its end: 2026-11-01T08:00 | ns")
             sub.add_argument("--owner", default="", help="负责人 who answers for it")
         case "reset":
             sub.add_argument("--gas", default="", help="便携仪所测气体 gas of a portable reading")
-            sub.add_argument("--value", type=_finite, help="读数 what it read")
+            sub.add_argument("--value", type=typed.finite, help="读数 what it read")
             sub.add_argument("--instrument", default="", help="仪器与编号 which instrument")
             sub.add_argument("--at", default="", help="时间 when: 2026-11-01T08:00 | ns")
     if action in ("reset", "out-of-service"):
         sub.add_argument("--second", help="第二人,输入口令 second person, types the password")
-
-
-def _int64(text: str) -> int:
-    """A time in ns, an occurrence or a version."""
-    return _whole(text, 0, INT64_MAX)
-
-
-def _finite(text: str) -> float:
-    value = float(text)  # ValueError: argparse says that it is none.
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"'{text}' 不是有限的数 is no finite number")
-    return value
-
-
-def _rows(text: str) -> int:
-    return _whole(text, 1, ROWS_MAX)
-
-
-def _minutes(text: str) -> int:
-    return _whole(text, 1, 30)
-
-
-def _percent(text: str) -> int:
-    return _whole(text, 0, 100)
-
-
-def _whole(text: str, least: int, most: int) -> int:
-    if not re.fullmatch("[0-9]{1,19}", text) or not least <= int(text) <= most:
-        raise argparse.ArgumentTypeError(f"'{text}' 不是 is not {least} … {most}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?s?", text):
-        raise argparse.ArgumentTypeError(f"'{text}' 应如 should be like 60s")
-    return float(text.removesuffix("s"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -141,7 +141,9 @@ def _registers(context: Context, device: DeviceTable, at: At) -> Iterator[Findin
         path = (*at, "points", index)
         if shipped.wire == "mqtt":
             for key in _OF_REGISTERS:
-                if getattr(point, key):
+                # Of a foreign payload's number it makes the value.
+                meant = key == "offset" and point.topic is not None
+                if getattr(point, key) and not meant:
                     yield _no_place((*path, key), key, "mqtt")
         elif point.reg is not None:
             yield from _register(point, path, taken)

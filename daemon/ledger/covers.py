@@ -15,6 +15,7 @@ LINK = "link"
 _KIND_OF = {"shelved": "shelved", "out_of_service": "out_of_service", "plant": "suppressed",
             LINK: "suppressed"}  # fmt: skip
 _BYPASSES = frozenset({"bypass", "bypass-overdue"})
+_BEGINS = frozenset({"raise", "reraise", "rise"})
 _WEAKER = frozenset({"disarmed", "removed", "loosened", "rescaled", "rewired", "altered",
                      "unmanned"})  # fmt: skip
 _Key = tuple[str, ...]
@@ -88,13 +89,12 @@ class Covers:
             return
         key = ("overdue" if due else "bypassed", t.alarm)
         # A reminder comes before its date: nothing is overdue then.
-        ahead = due and all(
-            int(each["at"]) > t.received for each in t.cause.get("due", [{"at": 0}])
-        )
-        if t.after in ACTIVE and not ahead:
+        dates = t.cause.get("due", ())
+        ahead = bool(dates) and all(int(each["at"]) > t.received for each in dates)
+        if t.after in ACTIVE and not ahead and (dates or not due or t.event in _BEGINS):
             name = str(t.cause.get("name") or t.cause.get("text") or "due")
             self._open.setdefault(key, Row(*key, t.received, person="system", reason=name, seq=seq))
-        elif key in self._open:
+        elif key in self._open and (ahead or t.after not in ACTIVE):
             yield self._end(key, t.received)
 
     def _override(self, record: Record) -> Iterator[Row]:

@@ -154,12 +154,20 @@ class Writer:
             return self._of_fault(point, t)
         if t.cause.get("kind") == "unprotected":
             return words.UNPROTECTED.get(self.lang)
+        if group == "due" and t.cause.get("due"):
+            return self._of_due(t.cause["due"])
         if group == "state" or group in words.WITHOUT_VALUE:
             return self._group(group)
         if group == "late" and isinstance(t.cause.get("reached"), int):
             at, what = self._clock(t.cause["reached"]), self._of_value(point, "gas", t)
             return self._say(words.LATE, at=at, what=what)
         return self._of_value(point, group, t)
+
+    def _of_due(self, dates: Sequence[Mapping[str, Any]]) -> str:
+        """What is due first, and on which day."""
+        first = min(dates, key=lambda each: int(each["at"]))
+        what, day = words.DUE[str(first["what"])].get(self.lang), str(first["day"])[5:]
+        return self._joined(self._joined(what, day) if day else what, self._group("due"))
 
     def _of_fault(self, point: Point, t: Transition) -> str:
         if t.cause.get("full_scale") is not None:

@@ -91,7 +91,7 @@ GROUPS = {
     "discrepancy": Word("状态不符", "discrepancy"),
     "flatline": Word("数值不变", "frozen"),
     "chatter": Word("频繁动作", "chatters"),
-    "due": Word("到期", "overdue"),
+    "due": Word("到期", "due"),
     "bypass": Word("多路旁路", "bypasses"),
     "state": Word("动作", "tripped"),
     "late": Word("迟到报警", "late alarm"),
@@ -105,6 +105,12 @@ GROUPS = {
     "settings": Word("盘上设置不符", "settings differ"),
 }
 """By alarm group, of points, devices and gateways; others are shown by their own name."""
+DUE = {
+    "verification": Word("检定", "verification"),
+    "calibration": Word("校准", "calibration"),
+    "bump": Word("标气试验", "bump test"),
+}
+"""What falls due at a detector; its day follows."""
 WITHOUT_VALUE = frozenset({"discrepancy", "due", "bypass"})
 OF_GAS = frozenset({"gas", "low", "high"})
 """Groups in which a gas point speaks of its gas."""

@@ -142,6 +142,7 @@ class Turns:
         self._links = links
         self._now = now
         self._dues_at = 0
+        self._dated = due.told_here(engine.site)
         self._lapsed = Lapsed(engine.site.points, self.arming.passed)
         self._snapshot_at, self._snapshot_took = 0, 0  # The first turn saves what was restored.
 
@@ -177,9 +178,11 @@ class Turns:
         """Once an hour, and when a test ended: what is due, and what is so no more."""
         now = self._now()
         self._dues_at = now + DUES_NS
-        points, passed = self.engine.site.points, self.arming.passed
-        self._lapsed = Lapsed(points, passed)
-        active = {v.alarm: (v.grade, v.live_level) for v in self.engine.alarms() if v.live_level}
+        passed = self.arming.passed
+        self._lapsed = Lapsed(self.engine.site.points, passed)
+        live = [v for v in self.engine.alarms() if v.live_level and v.alarm in self._dated]
+        active = {view.alarm: (view.grade, view.live_level) for view in live}
+        points = self._dated.values()
         dues = chain(self.arming.dues(points, now), due.dates(points, passed, now))
         for told in due.conditions(dues, active):
             work.transitions += self.engine.condition(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
@@ -28,6 +29,8 @@ READS: dict[int, type[ModbusPDU]] = {
 """The only requests that exist here."""
 HEADER_BYTES, PDU_BYTES_MAX = 7, 253
 RTU_BYTES_MIN, RTU_BYTES_MAX, RTU_ASK_BYTES = 5, 256, 8
+FRAMES_MAX = 65_536
+"""Requests kept as bytes: a park asks the same ones again and again."""
 _ANSWERS = DecodePDU(is_server=False)
 _MBAP, _RTU = FramerSocket(_ANSWERS), FramerRTU(_ANSWERS)
 
@@ -81,9 +84,13 @@ class Heard:
 
 def request(read: Read, *, tid: int = 0, rtu: bool) -> bytes:
     """The frame that asks."""
-    pdu = READS[read.function](
-        dev_id=read.unit, transaction_id=tid, address=read.address, count=read.count
-    )
+    frame = _asks(read, rtu)
+    return frame if rtu else tid.to_bytes(2) + frame[2:]
+
+
+@lru_cache(FRAMES_MAX)
+def _asks(read: Read, rtu: bool) -> bytes:  # noqa: FBT001 - a key of the cache
+    pdu = READS[read.function](dev_id=read.unit, address=read.address, count=read.count)
     return (_RTU if rtu else _MBAP).buildFrame(pdu)
 
 

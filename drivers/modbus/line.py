@@ -36,8 +36,8 @@ DRAIN_S = 0.02
 """Silence that ends a drain, at least: adapters hand bytes over in lumps of up to 16 ms."""
 TWIN_S = 0.4
 """Silence between neighbours of equal length, where the plan could not avoid them."""
-SILENT_MAX = 3
-"""So many silences in a row on one connection to several units end it."""
+SILENT_MAX = 4
+"""So many silences in a row end a connection to several units: the loss of one unit takes three."""
 TIDS = 65_535
 
 
@@ -53,7 +53,7 @@ class Line:
         counts: Counter[str],
         connect: Dial = dial,
     ) -> None:
-        self._bus, self._late, self._other, self._counts = bus, late, other, counts
+        self.bus, self._late, self._other, self._counts = bus, late, other, counts
         self._connect = connect
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
@@ -76,7 +76,7 @@ class Line:
         self.close()
         wire = Wire()
         try:
-            self._transport = await self._connect(self._bus, wire)
+            self._transport = await self._connect(self.bus, wire)
         except (OSError, TimeoutError) as error:
             self._counts["no-connection"] += 1
             raise Failure("no-connection", str(error)) from error
@@ -95,7 +95,7 @@ class Line:
         now = self._loop.time()
         if now < self._other.until:
             raise Failure("foreign")
-        if self._bus.rtu and self._late.bars(read, now):
+        if self.bus.rtu and self._late.bars(read, now):
             self._counts["held"] += 1
             raise Failure("held")
         if not self.is_open:
@@ -103,7 +103,7 @@ class Line:
         wire = self._wire
         assert wire is not None
         try:
-            found = await (self._rtu if self._bus.rtu else self._tcp)(wire, read, timeout_s)
+            found = await (self._rtu if self.bus.rtu else self._tcp)(wire, read, timeout_s)
         except Failure as failure:
             self._counts[failure.kind.key] += 1
             await self._recover(wire, read, failure)
@@ -111,7 +111,8 @@ class Line:
         except asyncio.CancelledError:
             self.close()
             raise
-        self._counts["half-open"] += self._suspect
+        if self._suspect:
+            self._counts["half-open"] += 1
         self._suspect, self._silent = False, 0
         return found
 
@@ -160,7 +161,7 @@ class Line:
         self._send(wire, frame)
         self._late.asked(read, self._sent_at)
         chars = len(frame) + RTU_BYTES_MIN + read.reply_bytes
-        until = self._sent_at + timeout_s + chars * char_s(self._bus) * bool(self._bus.serial)
+        until = self._sent_at + timeout_s + chars * char_s(self.bus) * bool(self.bus.serial)
         echo, other = True, None
         while True:
             if echo and wire.buffer[: len(frame)] == frame:
@@ -245,7 +246,7 @@ class Line:
 
     def _send(self, wire: Wire, frame: bytes) -> None:
         """The one place where bytes leave: what is no read is a slip of ours and ends the task."""
-        code = frame[1] if self._bus.rtu else frame[HEADER_BYTES]
+        code = frame[1] if self.bus.rtu else frame[HEADER_BYTES]
         if code not in READS:
             raise AssertionError(f"function {code} does not read")
         assert self._transport is not None
@@ -263,7 +264,7 @@ class Line:
             if not wire.buffer:
                 raise Failure("silence")
             size = len(wire.buffer)
-            known = size < 3 or not self._bus.rtu or wire.buffer[1] & 0x7F in READS
+            known = size < 3 or not self.bus.rtu or wire.buffer[1] & 0x7F in READS
             raise Failure("short" if known else "garbage", f"{size} bytes")
 
     async def _recover(self, wire: Wire, read: Read, failure: Failure) -> None:
@@ -271,7 +272,7 @@ class Line:
         if failure.kind.key.startswith("exception"):
             return
         self._late.add(read, self._loop.time())
-        if self._bus.transport == "rtu" and not wire.lost:
+        if self.bus.transport == "rtu" and not wire.lost:
             try:
                 await self._silence(wire, max(self._gap_s, DRAIN_S))
             except Failure as noise:
@@ -279,9 +280,9 @@ class Line:
             return
         silent = failure.kind.key == "silence"
         self._silent += silent
-        patient = not self._bus.rtu and len(self._bus.units) > 1 and self._silent < SILENT_MAX
+        patient = not self.bus.rtu and len(self.bus.units) > 1 and self._silent < SILENT_MAX
         if silent and patient:  # One silent unit is not the silence of all that are behind it.
             self._given_up.add(self._tid)
             return
-        self._suspect = silent
+        self._suspect = silent and not self.bus.rtu
         self.close()

@@ -31,22 +31,51 @@ class _Ask:
     answer: asyncio.Future[Answer]
 
 
-class BusRunner:
-    """One bus. `run` until cancelled; made in the event loop."""
+class Lines:
+    """The connections of one endpoint and what is known of it, whoever schedules them."""
 
-    def __init__(self, bus: Bus, sink: Sink, now: Now, connect: Dial = dial) -> None:
-        self.bus = bus
+    def __init__(self, connect: Dial = dial) -> None:
         self.counts: Counter[str] = Counter()
+        self.other = SecondMaster()
+        self.open: list[Line] = []
+        self._late = Late()
+        self._connect = connect
+
+    def serve(self, bus: Bus) -> None:
+        """As many as a bus may have; those that are there stay open."""
+        for line in self.open[bus.connections :]:
+            line.close()
+        del self.open[bus.connections :]
+        for line in self.open:
+            line.bus = bus
+        self.open += [
+            Line(bus, self._late, self.other, self.counts, self._connect)
+            for _ in range(bus.connections - len(self.open))
+        ]
+
+    def close(self) -> None:
+        """Drop them all."""
+        for line in self.open:
+            line.close()
+
+
+class BusRunner:
+    """One bus. `run` until cancelled; made in the event loop. `lines`: those of a runner of the
+    same endpoint under another configuration, which is retired."""
+
+    def __init__(
+        self, bus: Bus, sink: Sink, now: Now, connect: Dial = dial, lines: Lines | None = None
+    ) -> None:
+        self.bus = bus
+        self.lines = Lines(connect) if lines is None else lines
+        self.lines.serve(bus)
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(bus.units, bus.timeout_s, bus.connections, self._loop.time())
         self.polls = [Poll(u, sink, now, self._schedule, rtu=bus.rtu) for u in bus.units]
-        self._other = SecondMaster()
         self._other_told = False
-        late = Late()
-        self._lines = [
-            Line(bus, late, self._other, self.counts, connect) for _ in range(bus.connections)
-        ]
+        self._retiring = False
+        self._retired = asyncio.Event()
         self._asks: deque[_Ask] = deque()
         self._wake = asyncio.Event()
         self._closed_until = 0.0
@@ -54,18 +83,34 @@ class BusRunner:
         self._round_s = round_s(bus)
 
     async def run(self) -> None:
-        """Poll until cancelled; a slip of ours ends it."""
-        tasks = [asyncio.create_task(self._work(line), name=self.bus.id) for line in self._lines]
+        """Poll until cancelled or retired; a slip of ours ends it."""
+        tasks = [
+            asyncio.create_task(self._work(line), name=self.bus.id) for line in self.lines.open
+        ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
                 task.result()
         finally:
+            whole = self._retiring and all(task.done() for task in tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for line in self._lines:
-                line.close()
+            if whole:
+                self._retired.set()
+            else:
+                self.lines.close()
+
+    async def retire(self) -> None:
+        """End between two requests and leave the connections open, for a successor."""
+        self._retiring = True
+        self._wake.set()
+        await self._retired.wait()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Failures by kind, and what else happened on the line."""
+        return self.lines.counts
 
     async def ask(self, unit_id: int, span: Span, deadline_s: float = 5.0) -> Answer:
         """Read once, between the scans. Failure; `deadline` where its turn did not come."""
@@ -91,11 +136,11 @@ class BusRunner:
         """What `status` and the health page show of the bus; seconds, None where unknown."""
         return {
             "id": self.bus.id,
-            "open": any(line.is_open for line in self._lines),
+            "open": any(line.is_open for line in self.lines.open),
             "round_s": round(self._round_s, 3) or None,
             "measured_s": round(sum(poll.took_s for poll in self.polls), 3),
             "late_scans": self._schedule.late_scans,
-            "foreign": sorted(self._other.units),
+            "foreign": sorted(self.lines.other.units),
             "counts": dict(self.counts),
             "units": [
                 {"id": poll.unit.id, "up": poll.up, "counts": dict(poll.counts)}
@@ -107,7 +152,7 @@ class BusRunner:
 
     async def _work(self, line: Line) -> None:
         shut_until, shut = 0.0, 0
-        while True:
+        while not self._retiring:
             now = self._loop.time()
             if await self._gives_way(line, now):
                 continue
@@ -140,7 +185,7 @@ class BusRunner:
                 self._unreachable = 0
                 self._schedule.lost(n, self._loop.time())
                 await poll.down(str(failure))
-            elif any(other.is_open for other in self._lines):
+            elif any(other.is_open for other in self.lines.open):
                 self._schedule.back(n)
                 return False
             else:
@@ -161,20 +206,20 @@ class BusRunner:
 
     async def _gives_way(self, line: Line, now: float) -> bool:
         """Whether a second master is on the bus: it is told, listened to and never fought."""
-        if self._other.gone(now):
+        if self.lines.other.gone(now):
             self._other_told = False
             for poll in self.polls:
                 poll.tell("second_master_over", "总线上再无别的主站 no other master is heard")
-        if now >= self._other.until:
+        if now >= self.lines.other.until:
             return False
         if not self._other_told:
             self._other_told = True
-            units = " ".join(map(str, sorted(self._other.units)))
+            units = " ".join(map(str, sorted(self.lines.other.units)))
             text = f"总线 {self.bus.id} 上有第二个主站 a second master on the bus, units: {units}"
             for poll in self.polls:
                 poll.tell("second_master", text)
                 await poll.down(text)
-        await line.listen(min(self._other.until, now + IDLE_S_MAX))
+        await line.listen(min(self.lines.other.until, now + IDLE_S_MAX))
         return True
 
     async def _answer(self, line: Line, ask: _Ask) -> None:

@@ -113,7 +113,7 @@ class MqttLine:
             return
         self._up = False
         self._tell(why)
-        await self._deliver(p for d in self._desks.values() for p in d.lost(why, self._now()))
+        await self.deliver(p for d in self._desks.values() for p in d.lost(why, self._now()))
 
     async def _consume(self, link: Link) -> None:
         singles = Singles(self._desks.values(), link.acknowledge)
@@ -132,7 +132,7 @@ class MqttLine:
             now = self._now()
             for desk in self._desks.values():
                 desk.expire(now)
-            await self._deliver(parts)
+            await self.deliver(parts)
 
     def _take(self, link: Link, arrived: Arrived) -> list[Part]:
         topic, body, retained, name = arrived
@@ -153,7 +153,8 @@ class MqttLine:
 
     # On the way to the pipeline -----------------------------------------------------------------
 
-    async def _deliver(self, parts: Iterable[Part]) -> None:
+    async def deliver(self, parts: Iterable[Part]) -> None:
+        """Hand parts on as batches; waits while too many readings of this line are not safe."""
         for alike in alike_parts(parts):
             n = sum(len(part.point) for part in alike)
             await self._wait_for_room(n)

@@ -7,6 +7,7 @@ the broker keeps the rest.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -33,6 +34,17 @@ from parkwatch.drivers.mqtt.wire import PACKET_MAX, UNSPOKEN, Arrived
 
 FULL_S = 60.0
 TAKE_MAX = 256
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """paho forgets the socket of a handshake that failed."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's own
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 class PahoLink:
@@ -134,7 +146,9 @@ class PahoLink:
             if broker.user:
                 client.username_pw_set(broker.user, broker.password)
             if broker.tls:
-                client.tls_set_context(tls_context(broker))
+                context = tls_context(broker)
+                context.sslsocket_class = _TlsSocket
+                client.tls_set_context(context)
             client.connect(broker.host, broker.port, KEEPALIVE_S, **more)
         except (OSError, ValueError) as error:
             self._settle(f"无法连接 cannot connect: {error}")

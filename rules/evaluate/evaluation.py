@@ -141,9 +141,7 @@ class Evaluation(Judging):
                 self._now = received
         channels, now = self._channels, self._now
         if self._gathering and self._formulas.read(point, now) and self._formulas.waiting:
-            # It may enable a row: its guard is another one then.
-            out += self._evaluate(now)
-            self._due = min(self._due, self._earliest())
+            out += self._turn_over(now)
         if (
             channels.at_low[point] < value < channels.at_high[point]
             and quality == channels.at_quality[point]
@@ -176,9 +174,16 @@ class Evaluation(Judging):
             if n:
                 out += self._together(point[:n], value[:n], quality[:n], time[:n], now)
             if n < len(point) and self._formulas.waiting:
-                out += self._evaluate(now)  # That may move any guard.
+                out += self._turn_over(now)
             point, value, quality, time = point[n:], value[n:], quality[n:], time[n:]
         return out
+
+    def _turn_over(self, now: int) -> list[Transition]:
+        """Before a point is read again in a moment: what waited for its end, which may move any
+        guard, and what is due already but waited behind it (at a start)."""
+        out = self._evaluate(now)
+        self._due = min(self._due, self._earliest())
+        return out + self.advance(now)
 
     def _together(
         self,

@@ -85,6 +85,7 @@ class SlowEngine(SlowAlarms):
         self.advance(received)
         if self.read_at.get(index) == self.now:
             self._end_moment()  # No peak is lost.
+            self.advance(received)
         self.read_at[index] = self.now
         channel, point = self.channels[index], self.site.points[index]
         was = channel.healthy()

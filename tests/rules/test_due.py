@@ -14,9 +14,10 @@ from parkwatch.daemon.pipeline.turn import Turns, Work
 from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.due import dates, standing
 from parkwatch.rules.engine import Engine
+from parkwatch.rules.grade import Grade
 from parkwatch.rules.overlay import OVERDUE, Lapsed
 from parkwatch.rules.quality import BAD_FAULT, GOOD, UNCERTAIN, Reason
-from parkwatch.rules.site import DueDay, Point, Site
+from parkwatch.rules.site import DueDay, Limit, Point, Site
 from parkwatch.rules.transition import Transition
 
 DAY = 86_400 * S
@@ -99,6 +100,20 @@ def test_one_alarm_says_all_that_is_due_at_a_point_and_falls_with_what_was_done(
     done = World(park())
     done.engine.restore(state, [], T0)
     assert [event for event, _ in done.due(0.1)] == ["return"]
+
+
+def test_what_a_limit_says_is_due_is_left_to_the_limit() -> None:
+    """A permit's next gas test is an alarm of the same name: nobody else may end it."""
+    site = park(CH4_01=(card("verification", 0),))
+    limit = Limit(A, "due", 2, "high", 0.5, Grade.YELLOW)
+    world = World(replace(site, limits=[*site.limits, limit]))
+    assert [event for event, _ in world.due(0)] == []
+    raised = [t.event for t in world.at(0.01, a=1.0).transitions if t.alarm.endswith(":due")]
+    assert raised == ["raise"]
+    assert [event for event, _ in world.due(0.1)] == []
+    view = world.engine.alarm("hd/panel-1/ch4-01:due")
+    assert view is not None
+    assert view.live_level == 2
 
 
 def test_an_overdue_detector_is_doubtful_in_history_and_for_people_and_still_alarms() -> None:

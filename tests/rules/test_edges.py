@@ -285,6 +285,18 @@ def test_a_peak_counts_that_is_enabled_in_its_own_moment(
 
 
 @pytest.mark.parametrize("path", [0, 99])
+def test_what_is_due_at_a_start_comes_before_a_second_reading_of_that_moment(
+    path: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that was never made is overdue, until it is made."""
+    monkeypatch.setattr("parkwatch.rules.evaluate.evaluation.SCALAR_MAX", path)
+    park = Park("age", "either")
+    park.rows(0, [(LEVEL, 0.0), (OTHER, 0.0)])
+    park.rows(0, [(LEVEL, 0.0), (TEST, 1.0)])
+    assert park.told() == [(0, "test:due", "raise"), (0, "test:due", "return")]
+
+
+@pytest.mark.parametrize("path", [0, 99])
 def test_unknown_points_are_counted_and_left_out(
     path: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

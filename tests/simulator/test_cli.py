@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 import pytest
 from aiomqtt import Client
-from pymodbus.client import ModbusTcpClient
+from pymodbus import FramerType
+from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 
 from parkwatch.simulator.cli import main
 
@@ -75,6 +76,25 @@ def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < end
+
+
+@pytest.mark.parametrize("way", ["tcp", "pty"])
+def test_a_plant_is_a_serial_segment_too(way: str, part: Callable[..., Part]) -> None:
+    plant = part("plant", "--rtu", way)
+    ready = plant.line()
+    client: ModbusTcpClient | ModbusSerialClient = (
+        ModbusSerialClient(ready["rtu"], baudrate=115_200)
+        if way == "pty"
+        else ModbusTcpClient("127.0.0.1", port=ready["rtu"], framer=FramerType.RTU)
+    )
+    assert client.connect()
+    serial = client.read_holding_registers(16, count=2, device_id=1)
+    client.close()
+    tcp = ModbusTcpClient("127.0.0.1", port=ready["port"])
+    assert tcp.connect()
+    assert serial.registers == tcp.read_holding_registers(16, count=2, device_id=1).registers
+    tcp.close()
+    assert plant.end()["writes"] == 0
 
 
 def test_plant_all_serves_everything_and_tells_what_it_saw(

@@ -45,6 +45,18 @@ def test_what_a_gateway_did_wrong_is_an_alarm_until_it_is_over(
     assert view.core == "rtn_unack"  # over, and still to be acknowledged
 
 
+def test_a_second_master_is_an_orange_alarm_of_each_device_until_it_is_gone(
+    engine: Engine, links: LinkAlarms
+) -> None:
+    """`foreign`, as what a gateway says of devices that are not its own."""
+    heard = DriverEvent("hd/panel-1", "second_master", "units: 9", small_park.T0)
+    (entry,), (raised,) = links.react(heard)
+    assert entry.body["what"] == "second_master"
+    assert (raised.alarm, str(raised.grade)) == ("hd/panel-1:foreign", "orange")
+    (_,), (back,) = links.react(replace(heard, kind="second_master_over", text="gone"))
+    assert (back.alarm, back.event) == ("hd/panel-1:foreign", "return")
+
+
 def test_the_end_of_what_never_was_is_no_record(links: LinkAlarms) -> None:
     assert links.react(event("mac_over")) == ((), ())
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from parkwatch.daemon.app.sources import Sources, Wanted
+from parkwatch.daemon.app.sources import Relay, Sources, Wanted
 from parkwatch.drivers.source import DriverEvent, Sink
 from parkwatch.rules.batch import Batch
 from parkwatch.rules.site import Point
@@ -82,7 +82,7 @@ class Lines:
 
     async def serve(self, taker: Taker, **wanted: Config) -> None:
         def make(config: Config) -> Wanted:
-            def begin(sink: Sink) -> Line:
+            def begin(sink: Sink, _: object) -> Line:
                 self.made.append(Line(config, sink))
                 return self.made[-1]
 
@@ -141,4 +141,16 @@ async def test_what_is_read_while_nobody_evaluates_waits_and_what_happens_is_kep
     await reading
     assert (old.got, old.told) == ([], [])
     assert (new.got, new.told) == ([(A, 7.0)], ["link_down"])
+    await lines.sources.close()
+
+
+async def test_what_is_read_of_a_point_that_is_gone_goes_nowhere() -> None:
+    lines, old = Lines(), Taker(points(A, B))
+    await lines.serve(old, one=Config((0, 1)))
+    relay = lines.made[0].sink
+    assert isinstance(relay, Relay)
+    new = Taker(points(B))
+    relay.serve(new, new.points)
+    await lines.made[0].read(5.0)
+    assert new.got == [(B, 5.0)]
     await lines.sources.close()

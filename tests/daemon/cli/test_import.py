@@ -9,7 +9,6 @@ from sheets import CH4, DUE, H2S, HEAD, Captured, book, cells, changed, told
 from parkwatch.daemon.cli.main import main
 from parkwatch.daemon.config.lists.likeness import skeleton
 
-
 pytestmark = pytest.mark.usefixtures("here")
 
 

@@ -11,7 +11,6 @@ from sheets import CH4, H2S, HEAD, Captured, book, cells, changed, told
 
 from parkwatch.daemon.config.load import load
 
-
 pytestmark = pytest.mark.usefixtures("here")
 
 

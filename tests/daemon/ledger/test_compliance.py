@@ -130,6 +130,26 @@ def test_a_bypass_a_due_calibration_and_a_point_that_is_not_armed(tmp_path: Path
     ]
 
 
+def test_a_reminder_is_not_overdue_before_its_date_is(tmp_path: Path) -> None:
+    def told(event: str, at: int, over: int | None = None) -> Told:
+        cause = {} if over is None else {"text": "检定", "due": [{"what": "x", "at": over}]}
+        return at, "transition", {
+            "alarm": "hd/a/b:due", "occurrence": 1, "version": 1, "event": event,
+            "from": "unack_active", "to": "unack_active", "grade": "blue", "peak": "blue",
+            "received": at, "mask": "", "origin": "live", "cause": cause,
+        }  # fmt: skip
+
+    ahead = [START, told("raise", NOON, NOON + 2 * HOUR), told("ack", NOON + HOUR)]
+    over = told("rise", NOON + 2 * HOUR, NOON + 2 * HOUR)
+    renewed = told("fall", NOON + 3 * HOUR, NOON + 9 * HOUR)
+    for n, (records, count) in enumerate(((ahead, 0), ([*ahead, over], 1))):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        assert len(rows(journal_of(folder, records))) == count
+    (row,) = rows(journal_of(tmp_path, [*ahead, over, renewed]))
+    assert (row["kind"], row["to"][:16]) == ("overdue", "2100-01-01T15:00")
+
+
 def test_gaps_closings_portable_readings_and_resets_by_two(tmp_path: Path) -> None:
     closing = {
         "alarm": "hd/a/b:gas", "occurrence": 1, "version": 3, "event": "close",

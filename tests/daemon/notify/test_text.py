@@ -30,6 +30,16 @@ RED = happened(grade=Grade.RED, alarm=VOTE, cause=voters(24.6, 12.0))
 ORANGE = happened()
 YELLOW = happened(grade=Grade.YELLOW, alarm=f"{PANEL}/ch4-0021:gas", cause={"value": 26.0})
 BLUE = happened(grade=Grade.BLUE, alarm=f"{PANEL}/h2s-0103:fault", cause={"reason": "fault"})
+DUE = happened(
+    grade=Grade.BLUE,
+    alarm=f"{PANEL}/h2s-0103:due",
+    cause={
+        "due": [
+            {"what": "bump", "at": 9, "day": ""},
+            {"what": "verification", "at": 5, "day": "2027-03-01"},
+        ]
+    },
+)
 BACK = happened("return", received=RAISED + 18 * MINUTE_NS, cause={"value": 3.1})
 RESET = happened("reset", cause={"person": "zhangwei", "why": "阀门内漏"})
 
@@ -41,6 +51,7 @@ RESET = happened("reset", cause={"person": "zhangwei", "why": "阀门内漏"})
         (ORANGE, "【示例园区】橙警 华东化工罐区A H2S-0103 硫化氢14.3ppm 14:03 限3分"),
         (YELLOW, "【示例园区】黄警 华东化工罐区A CH4-0021 甲烷26%LEL 14:03 限10分"),
         (BLUE, "【示例园区】蓝警 华东化工罐区A H2S-0103 探测器故障 14:03 请检查"),
+        (DUE, "【示例园区】蓝警 华东化工罐区A H2S-0103 检定03-01到期 14:03 请检查"),
         (BACK, "【示例园区】恢复 华东化工罐区A H2S-0103 3.1ppm 14:21 历时18分 须现场核实后复位"),
         (RESET, "【示例园区】解除 华东化工罐区A H2S-0103 硫化氢14.3ppm 14:03 张伟复位"
          " 原因:阀门内漏"),

@@ -2,7 +2,7 @@
 scheduler: how many values came to a wrong point.
 
 Every register holds its unit and its own address, so that each value tells where it was read.
-usage: late_polls.py --polls 1000000 [--seed N]
+usage: late_polls.py [--polls 1000000] [--wire 5000] [--seed N]
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import random
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from virtual import Line, VirtualLoop, virtually
 
 from parkwatch.drivers.config import Bus, ModbusUnit, Register
+from parkwatch.drivers.modbus.frames import RTU_ASK_BYTES
 from parkwatch.drivers.modbus.runner import BusRunner
 from parkwatch.drivers.source import DriverEvent
 from parkwatch.rules.batch import Batch
 from parkwatch.simulator.modbus_server import Unit
-from parkwatch.simulator.rtu_server import Segment
+from parkwatch.simulator.rtu_server import RtuServer, Segment
 
 UNITS, WORDS = 4, 320
 BLOCKS = (range(20), range(60, 80), range(120, 130), range(200, 220), range(300, 302))
@@ -73,74 +75,106 @@ class Judge:
         self.kinds.add(event.kind)
 
 
+@dataclass
 class Slow:
-    """A segment whose answers come late, twice or not at all."""
+    """A segment whose answers come late, twice or not at all; `late`: how often that is so, and
+    `seconds`: between which bounds, the second of them exceeded now and then."""
 
-    def __init__(self, polls: int, seed: int, late: float) -> None:
+    polls: int
+    seed: int
+    late: float = 0.2
+    prompt_s: float = 0.004
+    seconds: tuple[float, float] = (0.05, 0.4)
+    longest_s: float = 8.0
+    asked: int = 0
+
+    def __post_init__(self) -> None:
         self._segment = Segment(banks())
         self._replies: dict[bytes, list[tuple[float, bytes]]] = {}
-        self._chance = random.Random(seed)
-        self._late = late
-        self.asked, self._polls = 0, polls
+        self._chance = random.Random(self.seed)
+        self.counters = self._segment.counters
         self.done = asyncio.Event()
 
-    def says(self, frame: bytes) -> list[tuple[float, bytes]]:
+    def hear(self, frame: bytes) -> list[tuple[float, bytes]]:
+        """The replies to one request, each with its delay."""
         self.asked += 1
-        if self.asked == self._polls:
+        if self.asked == self.polls:
             self.done.set()
         reply = self._replies.get(frame)
         if reply is None:
-            reply = self._replies[frame] = list(self._segment.hear(frame))
-        luck = self._chance.random()
-        if luck > self._late or not reply:
-            return [(0.004, reply[0][1])] if reply else []
-        if luck < self._late * 0.1:
+            reply = list(self._segment.hear(frame))
+            if len(frame) == RTU_ASK_BYTES:
+                self._replies[frame] = reply
+        if not reply:
             return []
-        bound = 8.0 if luck < self._late * 0.2 else 0.4
-        at = self._chance.uniform(0.05, bound)
-        if luck < self._late * 0.5:
-            return [(0.004, reply[0][1]), (at, reply[0][1])]
-        return [(at, reply[0][1])]
+        luck, said = self._chance.random() / self.late, reply[0][1]
+        if luck > 1:
+            return [(self.prompt_s, said)]
+        if luck < 0.1:
+            return []
+        at = self._chance.uniform(*self.seconds) if luck > 0.2 else self.longest_s * luck / 0.2
+        return [(self.prompt_s, said), (at, said)] if luck < 0.5 else [(at, said)]
 
 
-def polled(polls: int, seed: int, transport: str = "rtu", late: float = 0.2) -> tuple[Judge, str]:
-    """So many requests; what the judge saw, and a line that says it."""
-    judge, slow = Judge(), Slow(polls, seed, late)
+async def asked(slow: Slow, runner: BusRunner) -> str:
+    """Poll until so many requests were heard; what the line counted."""
+    task = asyncio.create_task(runner.run())
+    enough = asyncio.ensure_future(slow.done.wait())
+    await asyncio.wait([task, enough], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return " ".join(f"{key}={n}" for key, n in sorted(runner.counts.items()) if n)
 
-    async def work(loop: VirtualLoop) -> BusRunner:
-        line = Line(slow.says)
-        name = {"serial": "line", "baud": 115_200} if transport == "rtu" else {"host": "line"}
-        bus = Bus("bus", transport, units(), timeout_s=TIMEOUT_S, **name)  # type: ignore[arg-type]
-        runner = BusRunner(bus, judge, loop.now_ns, line.connect)
-        task = asyncio.create_task(runner.run())
-        await asyncio.wait(
-            [task, asyncio.ensure_future(slow.done.wait())], return_when="FIRST_COMPLETED"
-        )
-        if task.done():
-            task.result()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return runner
 
-    begun = time.perf_counter()
-    runner = virtually(work)
-    counts = " ".join(f"{key}={n}" for key, n in sorted(runner.counts.items()) if n)
-    took = time.perf_counter() - begun
-    said = f"{transport}: polls={slow.asked} values={judge.good} wrong={judge.wrong} {counts}"
-    return judge, f"{said} {sorted(judge.kinds)} {took:.0f} s"
+def polled(polls: int, seed: int, transport: str) -> tuple[Judge, str]:
+    """So many requests on the virtual clock; what the judge saw, and a line that says it."""
+    judge, slow = Judge(), Slow(polls, seed)
+
+    async def work(loop: VirtualLoop) -> str:
+        serial = "line" if transport == "rtu" else ""
+        bus = Bus("bus", transport, units(), serial=serial, baud=115_200, timeout_s=TIMEOUT_S)
+        return await asked(slow, BusRunner(bus, judge, loop.now_ns, Line(slow.hear).connect))
+
+    return judge, _said(f"{transport}, virtual clock", slow, judge, virtually(work))
+
+
+async def polled_on_wire(polls: int, seed: int, transport: str) -> tuple[Judge, str]:
+    """The same over a real socket or a real pty."""
+    judge = Judge()
+    slow = Slow(polls, seed, prompt_s=0.0, seconds=(0.03, 0.2), longest_s=0.6)
+    server = RtuServer(slow)
+    where: dict[str, Any] = {"host": "127.0.0.1"}
+    if transport == "rtu":
+        where = {"serial": server.open_pty(), "baud": 115_200}
+    else:
+        where["port"] = await server.start("127.0.0.1", 0)
+    bus = Bus("bus", transport, units(), timeout_s=0.04, **where)
+    counts = await asked(slow, BusRunner(bus, judge, time.time_ns))
+    await server.close()
+    return judge, _said(f"{transport}, on the wire", slow, judge, counts)
+
+
+def _said(where: str, slow: Slow, judge: Judge, counts: str) -> str:
+    return f"{where}: polls={slow.asked} values={judge.good} wrong={judge.wrong} {counts}"
 
 
 def main() -> int:
-    """Half of the polls on a serial line, half behind a converter."""
+    """Half of the polls on a serial line, half behind a converter; then the same on the wire."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--polls", type=int, default=1_000_000)
+    parser.add_argument("--wire", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     wrong = 0
-    for number, transport in enumerate(("rtu", "rtu-tcp")):
-        judge, said = polled(options.polls // 2, options.seed + number, transport)
-        sys.stdout.write(f"{said}\n")
-        wrong += judge.wrong
+    for seed, transport in enumerate(("rtu", "rtu-tcp"), options.seed):
+        for judge, said in (
+            polled(options.polls // 2, seed, transport),
+            asyncio.run(polled_on_wire(options.wire // 2, seed, transport)),
+        ):
+            sys.stdout.write(f"{said}\n")
+            wrong += judge.wrong
     sys.stdout.write(f"wrong-point values: {wrong}\n")
     return int(wrong > 0)
 
