@@ -9,6 +9,7 @@ perf_counter ns (one clock for all processes).
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 import time
@@ -130,7 +131,7 @@ def flood(source: Source, job: dict[str, Any]) -> dict[str, Any]:
 
 def main(host: str, port: int, user: str, password: str) -> None:
     """Serve jobs until stdin ends."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, "bench-load")
+    client = paho.Client(CallbackAPIVersion.VERSION2, f"bench-load-{os.getpid()}")
     client.username_pw_set(user, password)
     client.max_inflight_messages_set(INFLIGHT_MAX)
     client.connect(host, port)

@@ -49,7 +49,7 @@ def test_lifted_yellow_is_of_the_zone() -> None:
 
 
 def test_two_esd_devices_of_a_zone_count_their_own_bypasses() -> None:
-    other = ESD.replace('id = "x-1"', 'id = "x-2"')
+    other = ESD.replace('id = "x-1"', 'id = "x-2"\nunit_id = 2')
     alarms = [limit.alarm for limit in site_of(ESD + other).limits if limit.alarm]
     assert alarms == ["huadong/tank-a:bypass-x-1", "huadong/tank-a:bypass-x-2"]
 
