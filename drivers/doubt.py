@@ -74,6 +74,14 @@ class Settings:
         """What the settings make of points, by index; points that they say nothing of are left
         out."""
 
+    def snapshot(self) -> dict[str, float | str]:
+        """What was first seen of each, by name: another device in its place is found by it."""
+        return {each.name: seen for each, seen in self._first.items()}
+
+    def restore(self, state: Mapping[str, float | str]) -> None:
+        """The reverse of `snapshot`; a setting that is no longer read is forgotten."""
+        self._first = {each: state[each.name] for each in self._identities if each.name in state}
+
     def due(self, now: int) -> bool:
         """Whether they are to be read."""
         return bool(self._identities) and now >= self._due

@@ -91,7 +91,7 @@ class UnitDesk:
         self._heartbeat, self._self_check = unit.heartbeat, unit.self_check
         self._pulse = Pulse(unit.heartbeat) if unit.heartbeat else None
         self._identities = {_span(each.place, SETTINGS_GROUP): each for each in unit.identities}
-        self._settings = Settings(unit.identities, say)
+        self.settings = Settings(unit.identities, say)
         self._zeroed = Zeroed()
         self._leaps = Leaps(say)
         self._spans = tuple(dict.fromkeys(self._needed()))
@@ -99,13 +99,13 @@ class UnitDesk:
 
     def spans(self, now: int) -> Sequence[Span]:
         """What the next scan has to read: settings at connect and hourly."""
-        if self._settings.due(now):
+        if self.settings.due(now):
             return (*self._spans, *self._identities)
         return self._spans
 
     def opened(self, now: int) -> None:
         """The device answers (again): what it said before is not held against it."""
-        self._settings.again()
+        self.settings.again()
         self._zeroed.opened(now)
         self._leaps.forget()
         if self._pulse is not None:
@@ -188,22 +188,22 @@ class UnitDesk:
                 hint = f', order = "{fits[0]}"?' if fits else ""
                 seen = raw_number(check.place, answer.words)
                 wrong = f"自检 self-check {seen:g} ≠ {check.value:g}{hint}"
-            self._settings.check(wrong)
-        return not self._settings.checked
+            self.settings.check(wrong)
+        return not self.settings.checked
 
     def _read_settings(self, answers: Mapping[Span, Answer], at: int) -> None:
         asked = {each: answers[span] for span, each in self._identities.items() if span in answers}
         if asked:
             words = {each: a.words for each, a in asked.items() if a.words is not None}
             lost = any(a.quality == BAD_COMMS for a in asked.values())
-            self._settings.read(words, at, lost=lost)
+            self.settings.read(words, at, lost=lost)
 
     def _read(self, cell: _Cell, answer: Answer, told: list[int]) -> tuple[float, int]:
         """Value and quality of one point."""
         register = cell.register
         if answer.words is None:
             return math.nan, answer.quality
-        settings = self._settings.quality.get(register.point, GOOD)
+        settings = self.settings.quality.get(register.point, GOOD)
         if cell.plain and not told and not settings:
             return decode(register, _sliced(cell, answer.words))
         factor, unread = self._factor(register)

@@ -22,7 +22,7 @@ from parkwatch.daemon.app.evidence import sha256_of
 from parkwatch.daemon.app.links import LinkAlarms
 from parkwatch.daemon.app.restore import arming, as_armed, memory, policy_of, remember, restore
 from parkwatch.daemon.app.resumed import Resumed
-from parkwatch.daemon.app.sources import asked
+from parkwatch.daemon.app.sources import asked, remembered
 from parkwatch.daemon.app.supervisor import end
 from parkwatch.daemon.app.systemd import Notifier
 from parkwatch.daemon.app.tick import tick
@@ -46,12 +46,13 @@ from parkwatch.daemon.pipeline.writer import Group
 from parkwatch.daemon.store.database import JournalFault, open_reader, open_writer
 from parkwatch.daemon.store.reserve import Reserve
 from parkwatch.drivers.modbus.runner import BusRunner
-from parkwatch.drivers.mqtt.source import MqttSource
 from parkwatch.rules.engine import Engine
 from parkwatch.rules.site import Site
 
 log = logging.getLogger("parkwatch.app")
 SENDER = "notify"
+FIELD = ("gateways", "devices")
+"""Snapshots of what the drivers remember."""
 BEAT_S_MAX = 5.0
 WAITING_MAX = 500
 SENDER_END_S = 4.0
@@ -139,12 +140,12 @@ class App:
 
     def _restore(self) -> None:
         restore(self.engine, self._db, self.clock.now())
-        row = self._db.execute("SELECT body FROM snapshot WHERE name = 'gateways'").fetchone()
-        self._gateways: dict[str, Any] = json.loads(row[0]) if row is not None else {}
+        rows = self._db.execute("SELECT name, body FROM snapshot WHERE name IN (?, ?)", FIELD)
+        self._field: dict[str, Any] = {name: json.loads(body) for name, body in rows}
 
     def _memory(self) -> dict[str, bytes]:
-        gateways = {each.name: each.snapshot() for each in self.door.sources.of(MqttSource)}
-        return {**memory(self.pipeline.turns, self._policy), "gateways": as_json(gateways)}
+        field = {name: as_json(body) for name, body in remembered(self.door.sources).items()}
+        return {**memory(self.pipeline.turns, self._policy), **field}
 
     # Life ----------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class App:
         self._spawn("selfwatch", self._watching.run())
         self._spawn(SENDER, self._send())
         self._spawn("daily", self._daily())
-        wanted = asked(self.resolved, self._gateways, self.clock.now)
+        wanted = asked(self.resolved, self._field, self.clock.now)
         await self.door.sources.serve(wanted, self.pipeline, self.resolved.site.points)
         self._systemd.tell("READY=1")
 
@@ -214,7 +215,6 @@ class App:
     async def stop(self, why: str) -> None:
         """Stop the sources, commit what is in flight with a last snapshot, say so, end."""
         self._systemd.tell("STOPPING=1")
-        await self.door.sources.close()
         await self.quiesce()
         if self.committer.fault is None:
             total = sum(self.pipeline.counters.readings.values())
@@ -224,6 +224,7 @@ class App:
                 await self.committer.submit(Group(entries=[entry]), self.clock.now())
             except JournalFault as fault:
                 log.critical("%s", fault)  # The next start says that it did not end cleanly.
+        await self.door.sources.close()
         await self.close()
 
     async def quiesce(self) -> None:

@@ -172,28 +172,43 @@ class Sources:
 
 
 def asked(
-    resolved: Resolved, gateways: Mapping[str, Mapping[str, Any]], now: Callable[[], int]
+    resolved: Resolved, memory: Mapping[str, Mapping[str, Any]], now: Callable[[], int]
 ) -> list[Wanted]:
-    """The sources of a configuration; `gateways`: what is settled of each broker's."""
+    """The sources of a configuration; `memory`: what `remembered` gave."""
 
     def bus(each: Bus) -> Callable[[Sink, Source | None], Source]:
         def make(sink: Sink, before: Source | None) -> Source:
-            if isinstance(before, BusRunner) and before.bus.endpoint == each.endpoint:
-                return BusRunner(each, sink, now, lines=before.lines)
-            return BusRunner(each, sink, now)
+            known, lines = memory.get("devices", {}), None
+            if isinstance(before, BusRunner):
+                known = {**known, **before.snapshot()}
+                lines = before.lines if before.bus.endpoint == each.endpoint else None
+            source = BusRunner(each, sink, now, lines=lines)
+            source.restore(known)
+            return source
 
         return make
 
     def broker(each: Broker) -> Callable[[Sink, Source | None], Source]:
         def make(sink: Sink, _: Source | None) -> Source:
             source = MqttSource(each, sink, now)
-            source.restore(gateways.get(each.id, {}))
+            source.restore(memory.get("gateways", {}).get(each.id, {}))
             return source
 
         return make
 
     found = [Wanted(each.id, each, bus(each)) for each in resolved.buses]
     return found + [Wanted(f"mqtt.{each.id}", each, broker(each)) for each in resolved.brokers]
+
+
+def remembered(sources: Sources) -> dict[str, dict[str, Any]]:
+    """What outlives a restart: of gateways what is settled, of devices what was first seen."""
+    devices: dict[str, Any] = {}
+    for bus in sources.of(BusRunner):
+        devices |= bus.snapshot()
+    return {
+        "gateways": {each.name: each.snapshot() for each in sources.of(MqttSource)},
+        "devices": devices,
+    }
 
 
 def _same(old: _Running, wanted: Wanted, points: Sequence[Point]) -> bool:

@@ -67,7 +67,7 @@ class Poll:
         self.took_s = 0.0
         self.counts: Counter[str] = Counter()
         self._sink, self._now, self._schedule, self._rtu = sink, now, schedule, rtu
-        self._desk = UnitDesk(unit, self.tell)
+        self.desk = UnitDesk(unit, self.tell)
         self._bounds = bounds(unit)
         self._plans: dict[tuple[Span, ...], list[Block]] = {}
         self._loop = asyncio.get_running_loop()
@@ -79,7 +79,7 @@ class Poll:
         """
         begun = self._loop.time()
         scan = _Scan(line, probe)
-        for block in self._blocks(tuple(self._desk.spans(self._now()))):
+        for block in self._blocks(tuple(self.desk.spans(self._now()))):
             await self._take(scan, block, timeout_s)
             if scan.hopeless:
                 break
@@ -97,7 +97,7 @@ class Poll:
         self.up = False
         self.counts["lost"] += 1
         self.tell("link_down", f"设备无应答 no answer from unit {self.unit.unit_id}: {why}")
-        await self._hand_on(self._desk.lost(BAD_COMMS, self._now()))
+        await self._hand_on(self.desk.lost(BAD_COMMS, self._now()))
 
     def tell(self, kind: str, text: str) -> None:
         """An event of the device."""
@@ -152,9 +152,9 @@ class Poll:
     async def _deliver(self, scan: _Scan) -> None:
         if self.up is not True:
             self.up = True
-            self._desk.opened(self._now())
+            self.desk.opened(self._now())
             self.tell("link_up", "设备在线 device answers")
-        await self._hand_on(self._desk.scanned(scan.answers))
+        await self._hand_on(self.desk.scanned(scan.answers))
 
     async def _hand_on(self, rows: Rows) -> None:
         """In the order of arrival, which is that of the blocks and not of the points."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,16 @@ class BusRunner:
                 self._retired.set()
             else:
                 self.lines.close()
+
+    def snapshot(self) -> dict[str, Any]:
+        """What units said of themselves when they were first read, by id, as plain JSON."""
+        found = {poll.unit.id: poll.desk.settings.snapshot() for poll in self.polls}
+        return {unit: seen for unit, seen in found.items() if seen}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The reverse of `snapshot`; units that are gone are forgotten."""
+        for poll in self.polls:
+            poll.desk.settings.restore(state.get(poll.unit.id, {}))
 
     async def retire(self) -> None:
         """End between two requests and leave the connections open, for a successor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 
@@ -172,6 +173,18 @@ def test_another_device_behind_the_same_address_is_seen_at_once() -> None:
     field.back()
     assert field.qualities({81: 0x3234}) == [DOUBTFUL]
     assert '"A124" ≠ "A123"' in field.said[-1][1]
+
+
+def test_another_device_is_seen_although_we_were_down_when_it_came() -> None:
+    serial = Identity("serial", Place(3, 80, "ascii", count=2), (0,))
+    before, after = (Field(gas(0), identities=(serial,)) for _ in range(2))
+    before.scan({80: 0x4131, 81: 0x3233})
+    after.desk.settings.restore(json.loads(json.dumps(before.desk.settings.snapshot())))
+    assert after.qualities({80: 0x4131, 81: 0x3234}) == [DOUBTFUL]
+    assert '"A124" ≠ "A123"' in after.said[-1][1]
+    unknown = Field(gas(0), identities=(serial,))
+    unknown.desk.settings.restore({"another": 1.0})
+    assert unknown.qualities({80: 0x4131, 81: 0x3234}) == [GOOD]
 
 
 def test_a_map_of_another_device_gives_no_value() -> None:

@@ -57,6 +57,16 @@ async def test_a_unit_changed_at_the_panel_is_an_orange_alarm(tmp_path: Path) ->
     point = await aside(lambda: wait_for(shown, 20, "its value is shown, and doubted"))
     assert (point["value"], point["quality"], point["reason"]) == (12.5, "uncertain", "doubtful")
     assert await aside(lambda: f"{POINT}:gas" in daemon.alarms())  # it alarms all the same
+    # Another module comes while we are down: what was first seen is known from before.
+    bank.holding[145:152] = [ord("X") << 8 | ord("Y")] * 7
+    await aside(park.stop)
+    daemon = await aside(park.start)
+
+    def told() -> bool:
+        records = daemon.cli("journal", "show", "--kind", "driver", "-n", "20")[1]["data"]
+        return any("gas_name" in record["body"]["text"] for record in records)
+
+    await aside(lambda: wait_for(told, 20, "the other module is noticed"))
     await aside(park.stop)
     await server.close()
 
