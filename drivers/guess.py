@@ -42,7 +42,8 @@ def readings(
 
     `words` by wire address; `shown` is what the panel displays, as it was typed; within `low` and
     `high` a value is plausible. A value that fits at the declared place comes before one that is
-    off by one, and a scale of 1 before the others.
+    off by one, and a scale of 1 before the others; 32 bits that say no more than one of their words
+    come last: with the next register read as 16 bits it is the usual off by one.
     """
     target = float(shown) if shown else None
     step = _step(shown)
@@ -85,7 +86,8 @@ def _near(value: float, target: float, step: float) -> bool:
 
 def _rank(each: Reading, low: float, high: float) -> tuple[object, ...]:
     plausible = low <= each.value <= high and (each.value == 0 or abs(each.value) > 1e-6)
+    hollow = each.type in ("u32", "s32") and -32_768 <= each.value / each.scale < 65_536
     return (
-        not each.fits, not plausible, abs(each.offset), SCALES.index(each.scale),
+        not each.fits, not plausible, hollow, abs(each.offset), SCALES.index(each.scale),
         (*SINGLE, *DOUBLE).index(each.type), ORDERS.index(each.order), each.offset,
     )  # fmt: skip

@@ -106,6 +106,8 @@ def decode(register: Register, words: Sequence[int], factor: float = 1.0) -> tup
         values, qualities = ne43.convert(np.array([value]), register.low, register.high)
         return float(values[0]), int(qualities[0])
     shown = float(f"{value:.15g}")  # 19 * 0.1 is 1.9, as the panel shows it
+    if math.isinf(shown):
+        return math.nan, BAD_FAULT  # The largest double, rounded to what a panel shows.
     if raw == 0 and register.offset and shown < register.low:
         return math.nan, BAD_FAULT  # A buffer of zeros reads as a plausible -10 %LEL.
     return (_unwrapped(register, raw, shown) if register.drifts else shown), GOOD

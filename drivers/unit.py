@@ -225,7 +225,7 @@ class UnitDesk:
         if answer is None or answer.words is None:
             return BAD_COMMS
         number = raw_number(status.place, answer.words)
-        return BAD_FAULT if math.isnan(number) else status.judge(int(number))
+        return status.judge(int(number)) if math.isfinite(number) else BAD_FAULT
 
     def _factor(self, register: Register) -> tuple[float, int]:
         """What other registers multiply a value with, and the quality where they do not say."""

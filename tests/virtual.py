@@ -29,6 +29,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """The same as engine time."""
         return round(self._now * 1e9)
 
+    async def passes(self, seconds: float) -> None:
+        """So much virtual time, in which everybody else does what is due."""
+        over = self.create_future()
+        self.call_later(seconds, over.set_result, None)
+        await over
+
     def _jump(self, timeout: float | None = None) -> list[Any]:
         assert timeout is not None, "everybody waits, and for nothing"
         self._now += timeout

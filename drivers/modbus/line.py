@@ -36,8 +36,10 @@ DRAIN_S = 0.02
 """Silence that ends a drain, at least: adapters hand bytes over in lumps of up to 16 ms."""
 TWIN_S = 0.4
 """Silence between neighbours of equal length, where the plan could not avoid them."""
-SILENT_MAX = 4
-"""So many silences in a row end a connection to several units: the loss of one unit takes three."""
+SILENT_MAX, SILENT_BESIDE_MAX = 4, 2
+"""So many silences in a row end a connection to several units (the loss of one unit takes three),
+or one that has others beside it: those carry the traffic that would show that it is alive. Two
+units that are silent in a row end any."""
 TIDS = 65_535
 
 
@@ -61,7 +63,8 @@ class Line:
         self._gap_s = max(gap_s(bus), bus.pause_s)
         self._tid = 0
         self._given_up: set[int] = set()
-        self._silent = 0
+        self._silent: list[int] = []
+        """The units that were silent in a row."""
         self._suspect = False
         """Whether the last connection went silent: it was half-open if a new one is answered."""
         self._sent_at = 0.0
@@ -81,7 +84,7 @@ class Line:
             self._counts["no-connection"] += 1
             raise Failure("no-connection", str(error)) from error
         self._wire = wire
-        self._silent = 0
+        self._silent.clear()
         self._given_up.clear()
 
     def close(self) -> None:
@@ -89,6 +92,12 @@ class Line:
         if self._transport is not None:
             self._transport.abort()
         self._wire = self._transport = None
+
+    def mistrust(self) -> None:
+        """Nobody behind it answers: a TCP connection may be dead, and nobody tells."""
+        if not self.bus.rtu and self.is_open:
+            self._suspect = True
+            self.close()
 
     async def exchange(self, read: Read, timeout_s: float) -> Sequence[int]:
         """The words of a read (bits as 0 and 1), exactly as many; Failure."""
@@ -113,7 +122,8 @@ class Line:
             raise
         if self._suspect:
             self._counts["half-open"] += 1
-        self._suspect, self._silent = False, 0
+        self._suspect = False
+        self._silent.clear()
         return found
 
     async def listen(self, until: float) -> None:
@@ -279,10 +289,15 @@ class Line:
                 self._counts[noise.kind.key] += 1
             return
         silent = failure.kind.key == "silence"
-        self._silent += silent
-        patient = not self.bus.rtu and len(self.bus.units) > 1 and self._silent < SILENT_MAX
-        if silent and patient:  # One silent unit is not the silence of all that are behind it.
+        if silent and self._bears_silence(read.unit):
             self._given_up.add(self._tid)
             return
         self._suspect = silent and not self.bus.rtu
         self.close()
+
+    def _bears_silence(self, unit: int) -> bool:
+        """One silent unit is not the silence of all that are behind a connection."""
+        self._silent.append(unit)
+        most = SILENT_MAX if self.bus.connections == 1 else SILENT_BESIDE_MAX
+        several = not self.bus.rtu and len(self.bus.units) > 1
+        return several and len(set(self._silent)) == 1 and len(self._silent) < most

@@ -37,7 +37,8 @@ PLANS_MAX = 8
 
 @dataclass(slots=True)
 class _Scan:
-    """What one scan has found so far. `there`: something of the unit was heard."""
+    """What one scan has found so far. `there`: something of the unit was heard; `over`: the bus
+    itself is gone."""
 
     line: Line
     probe: bool
@@ -45,6 +46,7 @@ class _Scan:
     there: bool = False
     silent: int = 0
     failure: Failure | None = None
+    over: bool = False
 
     @property
     def tries(self) -> int:
@@ -52,7 +54,11 @@ class _Scan:
 
     @property
     def hopeless(self) -> bool:
-        return self.silent >= SILENT_MAX or (self.silent > 0 and self.probe and not self.there)
+        return (
+            self.over
+            or self.silent >= SILENT_MAX
+            or (self.silent > 0 and self.probe and not self.there)
+        )
 
 
 class Poll:
@@ -111,6 +117,8 @@ class Poll:
             self._plans.clear()
             for part in plan(block.spans, self._bounds, distinct=self._rtu):
                 self._keep(scan, part, await self._read(scan, part, timeout_s))
+                if scan.hopeless:
+                    break
             return
         self._keep(scan, block, found)
 
@@ -120,6 +128,9 @@ class Poll:
             scan.there, scan.silent = True, 0
             for span in block.spans:
                 scan.answers[span] = Answer(at, block.words(span, found))
+            return
+        if found.kind.key in BUS_WIDE:
+            scan.failure, scan.over = found, True
             return
         if found.kind.key == "held":
             scan.failure = scan.failure or found
@@ -131,7 +142,7 @@ class Poll:
             scan.answers[span] = Answer(at, quality=found.kind.quality)
 
     async def _read(self, scan: _Scan, block: Block, timeout_s: float) -> Sequence[int] | Failure:
-        """The words of a block, or why there are none. Failure (raised) where it is the bus'."""
+        """The words of a block, or why there are none."""
         read = Read(self.unit.unit_id, block.function, block.address, block.count)
         for left in range(scan.tries - 1, -1, -1):
             begun = self._loop.time()
@@ -140,7 +151,7 @@ class Poll:
             except Failure as failure:
                 self.counts[failure.kind.key] += 1
                 if failure.kind.key in BUS_WIDE:
-                    raise
+                    return failure
                 now = self._loop.time()
                 if not failure.kind.there:
                     self._schedule.waste(now - begun)

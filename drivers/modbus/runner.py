@@ -186,7 +186,7 @@ class BusRunner:
 
     async def _scan(self, line: Line, n: int) -> bool:
         """One unit; False where this connection cannot be had although another is."""
-        poll = self.polls[n]
+        poll, dead = self.polls[n], self.counts["half-open"]
         try:
             await poll.scan(line, self.bus.timeout_s, probe=self._schedule.probes(n))
         except Failure as failure:
@@ -195,6 +195,8 @@ class BusRunner:
             elif failure.kind.key != "no-connection":
                 self._unreachable = 0
                 self._schedule.lost(n, self._loop.time())
+                if self._schedule.dark:
+                    line.mistrust()
                 await poll.down(str(failure))
             elif any(other.is_open for other in self.lines.open):
                 self._schedule.back(n)
@@ -204,6 +206,8 @@ class BusRunner:
                 await self._no_connection(failure)
             return True
         self._unreachable = 0
+        if self.counts["half-open"] > dead:
+            self._schedule.forgive()
         self._schedule.answered(n, self._loop.time())
         return True
 

@@ -21,6 +21,8 @@ SAVED_TIMEOUTS = 4
 """So many timeouts may be spent at once after a quiet time: a retry is never far."""
 PROBE_TIMEOUTS = 2
 """So many must be saved for a probe: what is left is for the retries of the living."""
+YOUNG = 4
+"""Up to so many failures a loss is young. Where most of a bus was lost at once it is the line's."""
 IDLE_S_MAX = 1.0
 TICK_S = 0.001
 
@@ -67,7 +69,7 @@ class Schedule:
     def take(self, now: float) -> int | None:
         """The number of the unit whose turn it is, now busy; None where nobody is due."""
         self._save(now)
-        rich = self._may_probe()
+        rich = self._may_probe() or self._costs_nobody(now)
         due = [
             (place.due, n)
             for n, place in enumerate(self._places)
@@ -84,8 +86,18 @@ class Schedule:
         self._save(now)
         wait = 0.0 if self._may_probe() else self._until_probe()
         free = [p for p in self._places if not p.busy]
-        at = [max(p.due, now + wait + TICK_S) if p.failures else p.due for p in free]
+        at = [
+            max(p.due, now + wait + TICK_S)
+            if p.failures and not self._costs_nobody(max(p.due, now))
+            else p.due
+            for p in free
+        ]
         return min([now + IDLE_S_MAX, *at])
+
+    @property
+    def dark(self) -> bool:
+        """Whether no unit answers: then it is the line, and waiting delays nobody."""
+        return all(place.failures for place in self._places)
 
     def probes(self, n: int) -> bool:
         """Whether this is a unit that did not answer last time."""
@@ -100,11 +112,17 @@ class Schedule:
         """So long somebody was waited for in vain."""
         self._saved_s -= seconds
 
+    def forgive(self) -> None:
+        """It was the line, and it is back: whom it took along is asked as soon as he is due."""
+        self._saved_s = SAVED_TIMEOUTS * self._timeout_s
+
     def answered(self, n: int, now: float) -> None:
         """Scanned. Beats that a slow scan has missed are left out: nothing is made up for."""
         place = self._places[n]
         place.busy = False
         if place.failures:
+            if self.dark or self._line_is_suspect():
+                self.forgive()
             place.failures, place.beat = 0, now
         missed = max(0, math.floor((now - place.beat) / place.scan_s))
         self.late_scans += missed > 0
@@ -131,8 +149,21 @@ class Schedule:
         """Whether there is nobody whom waiting would delay."""
         return sum(not place.failures for place in self._places) <= (len(self._places) == 1)
 
+    def _line_is_suspect(self) -> bool:
+        young = sum(0 < place.failures <= YOUNG for place in self._places)
+        return young > 1 and 2 * young >= len(self._places)
+
     def _may_probe(self) -> bool:
-        return self._alone() or self._saved_s >= PROBE_TIMEOUTS * self._timeout_s
+        return (
+            self._alone()
+            or self._line_is_suspect()
+            or self._saved_s >= PROBE_TIMEOUTS * self._timeout_s
+        )
+
+    def _costs_nobody(self, at: float) -> bool:
+        """Whether a probe in vain at that moment is over before a living unit is due."""
+        living = (place.due for place in self._places if not place.failures and not place.busy)
+        return at + self._timeout_s <= min(living, default=math.inf)
 
     def _until_probe(self) -> float:
         return (PROBE_TIMEOUTS * self._timeout_s - self._saved_s) / self._share

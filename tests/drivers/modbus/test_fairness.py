@@ -63,7 +63,7 @@ def scans_of(faulty: dict[int, Plug], bus: Bus | None = None) -> list[int]:
             wires.units[number].plug = plug
         listener = Listener()
         async with at_work(loop, bus or a_bus(), Line(wires.hear), listener) as runner:
-            await asyncio.sleep(LASTING_S)
+            await loop.passes(LASTING_S)
             return [poll.counts["scans"] - poll.counts["silence"] for poll in runner.polls]
 
     return virtually(work)
@@ -103,10 +103,10 @@ def test_a_unit_that_comes_back_is_found_within_two_pauses() -> None:
         bus = a_bus()
         async with at_work(loop, bus, Line(wires.hear), listener) as runner:
             wires.units[7].plug = SILENT
-            await asyncio.sleep(200.0)
+            await loop.passes(200.0)
             assert runner.polls[6].up is False
             wires.units[7].plug = Plug(FaultKind.LATE, TURNAROUND_S)
-            await asyncio.sleep(2 * PAUSE_S_MAX)
+            await loop.passes(2 * PAUSE_S_MAX)
             return runner.polls[6].up
 
     assert virtually(work) is True
@@ -117,14 +117,14 @@ def test_a_line_that_goes_dark_is_lost_as_a_whole_and_comes_back() -> None:
         listener = Listener()
         line = Line(segment().hear)
         async with at_work(loop, a_bus((1.0, 1.0)), line, listener) as runner:
-            await asyncio.sleep(5.0)
+            await loop.passes(5.0)
             line.dark = True
             assert line.wire is not None
             line.wire.connection_lost(None)
-            await asyncio.sleep(300.0)
+            await loop.passes(300.0)
             tries = runner.counts["no-connection"]
             line.dark = False
-            await asyncio.sleep(2 * PAUSE_S_MAX)
+            await loop.passes(2 * PAUSE_S_MAX)
         return listener.kinds, tries
 
     kinds, tries = virtually(work)

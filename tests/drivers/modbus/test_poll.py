@@ -56,6 +56,7 @@ async def test_values_come_with_quality_and_link_up_once(wait_until_async: Waiti
         Plug(FaultKind.WRONG_UNIT),
         Plug(FaultKind.WRONG_TRANSACTION),
         Plug(FaultKind.GARBAGE),
+        Plug(FaultKind.OVERSIZED),
         Plug(FaultKind.RESET),
         Plug(FaultKind.EXCEPTION, 10),
         Plug(FaultKind.EXCEPTION, 11),
@@ -130,7 +131,10 @@ async def served_on(port: int, unit: Unit) -> AsyncIterator[None]:
         await server.close()
 
 
-async def test_what_was_read_before_the_loss_is_delivered(wait_until_async: Waiting) -> None:
+@pytest.mark.parametrize("then", ["silent", "gone"])
+async def test_what_was_read_before_the_loss_is_delivered(
+    then: str, free_port: int, wait_until_async: Waiting
+) -> None:
     """The first block held a gas value above its limit; the second was never answered."""
     listener = Listener()
     registers = (Register(0, 3, 0), Register(1, 3, 200), Register(2, 3, 400))
@@ -141,12 +145,15 @@ async def test_what_was_read_before_the_loss_is_delivered(wait_until_async: Wait
                 frame = await reader.readexactly(12)
                 if frame[8:10] == b"\0\0":
                     writer.write(frame[:4] + b"\0\x05" + frame[6:8] + b"\x02\0\x63")
+                elif then == "gone":
+                    server.close()
+                    writer.transport.abort()
         except asyncio.IncompleteReadError:
             writer.close()
 
-    server = await asyncio.start_server(peer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with polled(a_bus(port, registers=registers, gap_words_max=8), listener):
+    server = await asyncio.start_server(peer, "127.0.0.1", free_port)
+    bus = a_bus(free_port, registers=registers, gap_words_max=8)
+    async with polled(bus, listener):
         await wait_until_async(lambda: "link_down" in listener.kinds, "the loss")
         await wait_until_async(lambda: qualities(listener) == LOST, "every point is lost")
     server.close()
@@ -219,3 +226,28 @@ async def test_nothing_is_left_behind(wait_until_async: Waiting) -> None:
     await wait_until_async(lambda: not server._connections, "the connection has ended")
     await server.close()
     assert asyncio.all_tasks() <= before
+
+
+async def test_a_connection_that_died_untold_is_replaced_and_counted(
+    wait_until_async: Waiting,
+) -> None:
+    """Half-open: nobody hangs up, nobody answers; on a new connection everything is well."""
+    listener, connections = Listener(), 0
+    server = ModbusServer({3: a_unit()})
+
+    async def door(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            await reader.read()
+            writer.close()
+        else:
+            await server._connected(reader, writer)
+
+    outer = await asyncio.start_server(door, "127.0.0.1", 0)
+    async with polled(a_bus(outer.sockets[0].getsockname()[1]), listener) as runner:
+        await wait_until_async(lambda: listener.newest() == VALUES, "values in spite of it")
+        assert runner.counts["half-open"] == 1
+    outer.close()
+    await server.close()
+    assert listener.kinds == ["link_up"]

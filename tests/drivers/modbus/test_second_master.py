@@ -36,8 +36,8 @@ class Scene:
         for _ in range(round(for_s / every_s)):
             for data in what:
                 self.line.say(data)
-                await asyncio.sleep(0.1)
-            await asyncio.sleep(every_s - 0.1 * len(what))
+                await self.loop.passes(0.1)
+            await self.loop.passes(every_s - 0.1 * len(what))
         assert abs(self.loop.time() - until) < 1
         return self.segment.counters.requests - asked
 
@@ -48,10 +48,10 @@ def told(transport: str, *what: bytes, every_s: float = 1.0) -> tuple[Scene, int
     async def work(loop: VirtualLoop) -> tuple[Scene, int]:
         scene = Scene(loop, transport)
         task = asyncio.create_task(scene.runner.run())
-        await asyncio.sleep(5.3)
+        await loop.passes(5.3)
         assert scene.listener.kinds == ["link_up"]
         asked = await scene.speak(*what, every_s=every_s, for_s=20.0)
-        await asyncio.sleep(120.0)
+        await loop.passes(120.0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return scene, asked

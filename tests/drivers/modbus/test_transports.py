@@ -29,6 +29,8 @@ from parkwatch.simulator.rtu_server import RtuServer, Segment
 
 Waiting = Callable[..., Awaitable[None]]
 TRANSPORTS = ("tcp", "rtu-tcp", "rtu")
+PATIENT_S = 5.0
+"""Where nothing fails: a busy machine is no fault of the line."""
 EVERY = (*REGISTERS, Register(3, 1, 0, "bit"), Register(4, 4, 3))
 
 
@@ -64,7 +66,7 @@ async def test_values_come_over_each_and_only_reads_leave(
 ) -> None:
     listener = Listener()
     async with (
-        lined(transport, {3: a_unit()}, registers=EVERY) as bus,
+        lined(transport, {3: a_unit()}, registers=EVERY, timeout_s=PATIENT_S) as bus,
         polled(bus, listener) as runner,
     ):
         await wait_until_async(lambda: runner.polls[0].counts["scans"] >= 3, "three scans")
@@ -176,7 +178,7 @@ async def test_an_adapter_that_hears_itself_is_no_second_master(wait_until_async
     hear = segment.hear
     segment.hear = lambda data: [(0.0, bytes(data)), *hear(data)]  # type: ignore[assignment]
     server = RtuServer(segment)
-    bus = a_bus(0, transport="rtu", serial=server.open_pty(), baud=115_200)
+    bus = a_bus(0, transport="rtu", serial=server.open_pty(), timeout_s=PATIENT_S)
     async with polled(bus, listener) as runner:
         await wait_until_async(lambda: listener.newest() == VALUES, "values in spite of it")
         assert runner.counts["echo"] > 0
@@ -198,7 +200,10 @@ async def test_a_device_that_bears_no_gaps_is_read_without_them(wait_until_async
 
     registers = (Register(0, 3, 16), Register(1, 3, 20))
     units: dict[int, Unit] = {3: Strict(unit.coils, unit.discrete, unit.holding, unit.inputs)}
-    async with lined("tcp", units, registers=registers) as bus, polled(bus, listener) as runner:
+    async with (
+        lined("tcp", units, registers=registers, timeout_s=PATIENT_S) as bus,
+        polled(bus, listener) as runner,
+    ):
         await wait_until_async(lambda: runner.polls[0].counts["scans"] >= 3, "three scans")
     assert set(qualities(listener).values()) == {GOOD}
     assert {quality for _, _, quality in listener.rows()} == {GOOD}
@@ -207,8 +212,11 @@ async def test_a_device_that_bears_no_gaps_is_read_without_them(wait_until_async
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_probe_goes_through_the_schedule(transport: str, wait_until_async: Waiting) -> None:
-    listener = Listener()
-    async with lined(transport, {3: a_unit()}) as bus, polled(bus, listener) as runner:
+    listener, units = Listener(), {3: a_unit()}
+    async with (
+        lined(transport, units, timeout_s=PATIENT_S) as bus,
+        polled(bus, listener) as runner,
+    ):
         answer = await runner.ask(3, Span(3, 16, 2))
         assert answer.words is not None
         assert list(answer.words) == [19, 7]
@@ -245,7 +253,7 @@ async def test_pymodbus_serves_us(
 ) -> None:
     listener = Listener()
     registers = tuple(r for r in REGISTERS if r.function == 3)
-    bus = a_bus(free_port, transport=transport, registers=registers)
+    bus = a_bus(free_port, transport=transport, registers=registers, timeout_s=PATIENT_S)
     pair = None
     if transport == "rtu":
         ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -333,7 +341,9 @@ async def test_several_connections_ask_side_by_side(wait_until_async: Waiting) -
         unit.plug = Plug(FaultKind.LATE, 0.02)
     async with (
         converter(units) as (server, bus),
-        polled(behind(bus, *units, connections=4), listener) as runner,
+        polled(
+            replace(behind(bus, *units, connections=4), timeout_s=PATIENT_S), listener
+        ) as runner,
     ):
         scans = [poll.counts for poll in runner.polls]
         await wait_until_async(lambda: min(c["scans"] for c in scans) >= 3, "all are read")
