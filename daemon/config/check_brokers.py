@@ -153,9 +153,7 @@ def _unsigned(context: Context) -> Iterator[Finding]:
             yield Finding(
                 "LINT-060",
                 ("device", number, "points", foreign[0], "topic"),
-                both(
-                    "此企业设有 key:报文须带 mac", "with a key payloads need a mac"
-                ),
+                both("此企业设有 key:报文须带 mac", "with a key payloads need a mac"),
                 both("外来报文通常不签名,将被拒收", "foreign payloads are rarely sealed: refused"),
                 both("由网关签名,或改接无 key 的企业", "let the gateway seal them"),
                 "warning",

@@ -20,6 +20,7 @@ from parkwatch.daemon.config.repair import hides, repaired
 from parkwatch.daemon.config.rule_tables import references
 from parkwatch.daemon.config.sources import Source, Written, merge, read
 from parkwatch.daemon.config.template import effective
+from parkwatch.daemon.config.words import shortened
 from parkwatch.rules.fault import Problem
 
 
@@ -151,8 +152,9 @@ def _problem(finding: Finding, written: Written) -> Problem:
     column = written.column(finding.path)
     dotted = column_name(column) if column else ".".join(map(str, finding.path))
     return Problem(
-        finding.code, file, line, dotted, finding.message, finding.why, finding.fix, finding.level
-    )
+        finding.code, file, line, dotted, shortened(finding.message), finding.why, finding.fix,
+        finding.level,
+    )  # fmt: skip
 
 
 def _broken(problems: Sequence[Problem]) -> bool:

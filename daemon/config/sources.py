@@ -11,7 +11,7 @@ from typing import Any
 
 from parkwatch.daemon.config.positions import Path as At
 from parkwatch.daemon.config.positions import positions
-from parkwatch.daemon.config.words import both
+from parkwatch.daemon.config.words import both, shortened
 from parkwatch.rules.fault import Problem
 
 BYTES_MAX = 16 * 1024 * 1024
@@ -146,6 +146,9 @@ def merge(sources: Sequence[Source]) -> Written:
             what = both("嵌套过深", "nested too deep")
             fix = both("减少嵌套", "nest less")
             whole.problems.append(_failed("CFG-102", source.name, 0, what, fix))
+            continue
+        except ValueError as error:  # tomllib lets one of Python's own through: too many digits.
+            whole.problems.append(_syntax(source, shortened(str(error))))
             continue
         offsets = {
             key: len(whole.raw[key])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from openpyxl.utils import get_column_letter
 
 from parkwatch.daemon.config.lists.read import column_name
+from parkwatch.daemon.config.words import shortened
 from parkwatch.rules.fault import Problem
 
 FORMULA, BROKEN = "formula", "error"
@@ -58,7 +59,7 @@ class Sheet:
     def problem(self, found: Found, header: str) -> Problem:
         """Something that was found, in the shape of all problems."""
         path = column_name(header) if header else ""
-        said = (path, found.message, found.why, found.fix, found.level)
+        said = (path, shortened(found.message), found.why, found.fix, found.level)
         if not self.title:
             return Problem(found.code, self.file, found.row, *said)
         place = self.file if self.alone else f"{self.file}!{self.title}"

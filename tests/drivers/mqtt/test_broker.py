@@ -14,6 +14,7 @@ from mqtting import GATEWAY, LINKS, READINGS, config, payload, publisher, source
 
 from parkwatch.drivers.config import Gateway
 from parkwatch.drivers.mqtt import seal
+from parkwatch.drivers.mqtt.link import RECEIVE_MAX
 
 pytestmark = pytest.mark.mosquitto
 WaitAsync = Callable[..., Awaitable[None]]
@@ -157,3 +158,24 @@ async def test_with_the_acl_off_the_seal_keeps_strangers_out(
             await wait_until_async(lambda: values(sink) == [1.5], "the gateway's own counts")
     assert sink.kinds.count("mac") == 1  # told once, not four times
     assert "link_down" not in sink.kinds
+
+
+@pytest.mark.parametrize(("own", "most"), [(True, RECEIVE_MAX), (False, 4_000)])
+async def test_behind_a_flood_of_another_enterprise_nobody_waits_for_more_than_a_window(
+    mosquitto: Any, wait_until_async: WaitAsync, own: bool, most: int
+) -> None:
+    other = Gateway("binhai/gw-1", "binhai", "gw-1", {"p/a": 1})
+    sink = Listener()
+    made = config(mosquitto, gateways=(GATEWAY, other), per_enterprise=own)
+    with publisher(mosquitto) as flooder, publisher(mosquitto, "binhai") as quiet:
+        async with source(made, sink):
+            await wait_until_async(lambda: "broker_up" in sink.kinds, "connected")
+            sink.door.clear()
+            sent = [flooder.publish(READINGS, payload(n), qos=1) for n in range(4_000)]
+            await wait_until_async(sent[-1].is_published, "the broker has them all", 20)
+            quiet.publish("park/binhai/gw-1/r/p/a", b"49.9", qos=1).wait_for_publish(5)
+            sink.door.set()
+            await wait_until_async(lambda: len(values(sink)) == 4_001, "nothing is lost", 20)
+    at = [point for point, _, _ in sink.rows()].index(1)
+    assert at <= most
+    assert own or at > RECEIVE_MAX  # What one connection for all would cost.

@@ -231,3 +231,30 @@ def test_a_status_names_the_devices_that_the_gateway_has_just_heard_of() -> None
     told.clear()
     field.send("status", body, retained=True)  # What the broker kept proves nothing.
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "told"),
+    [
+        ("readings", columns(1) + b" " * 10_000_000, "refused"),
+        ("r/p/a", b" " * 10_000_000 + b"1", "refused"),
+        ("readings", b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "refused"),
+        ("readings", b'{"v":1,"boot":7,"seq":1,"t":1,"id":["\xff"],"val":[1]}', "refused"),
+        ("r/p/\ufffd", b"1", "foreign"),
+        ("r/p/+", b"1", "foreign"),
+        ("r/#", b"1", "foreign"),
+        ("r/p/b/c", b"1", "foreign"),
+        ("+/readings", b"1", "refused"),
+        ("#", b"1", "refused"),
+    ],
+)
+def test_what_no_gateway_should_send_is_counted_named_and_acknowledged(
+    what: str, body: bytes, told: str
+) -> None:
+    field = Field()
+    assert field.send(what, body, name="it") == []
+    assert field.told == [told]
+    assert field.desk.refused + field.desk.foreign == 1
+    assert field.acked == ["it"]
+    (part,) = field.send("readings", columns(1))
+    assert part.value.tolist() == [24.6]  # the rest of the work goes on
