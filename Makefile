@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 # `make test` has every server: a skip is a failure.
 ALL_REQUIRED := PARKWATCH_REQUIRE_ALL=1
 
-.PHONY: help setup demo test check fix bench bench-peers fuzz powercut chaos simtest late-polls long influxd lock apt-test chroot-demo clean-room-test
+.PHONY: help setup demo test check fix bench bench-peers fuzz cuts powercut chaos simtest late-polls long record influxd lock apt-test chroot-demo clean-room-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,8 +74,13 @@ bench-peers: setup ## the same work by Node-RED, Telegraf and us: make bench-pee
 	@deploy/get-peers >/dev/null
 	@$(BIN)/python -m bench --only peers $(if $(JSON),--json $(JSON)) $(ARGS)
 
-fuzz: setup ## random parks against a slow engine: make fuzz ONLY=rules SECONDS=60 ARGS="--seed N"
-	@$(BIN)/python tests/rules/fuzz.py --only $(or $(ONLY),rules) --seconds $(or $(SECONDS),60) $(ARGS)
+fuzz: setup ## random input: make fuzz ONLY=rules|decoders|registers|frames|mqtt|… SECONDS=60 ARGS="--seed N"
+	@PYTHONPATH=tests:tests/rules $(BIN)/python \
+	    $(if $(filter-out rules,$(ONLY)),tests/drivers/fuzz_decoders.py,tests/rules/fuzz.py) \
+	    --only $(or $(ONLY),rules) --seconds $(or $(SECONDS),60) $(ARGS)
+
+cuts: setup ## random cuts of the lines to 200 devices: make cuts CUTS=1000 ARGS="--seed N --devices N"
+	@PYTHONPATH=tests $(BIN)/python tests/chaos/cuts.py --cuts $(or $(CUTS),1000) $(ARGS)
 
 powercut: setup ## recorded writes cut at random moments: make powercut IMAGES=100000 ARGS="--seed N"
 	@PYTHONPATH=tests $(BIN)/python tests/powercut/powercut.py --images $(or $(IMAGES),2000) $(ARGS)
@@ -87,7 +92,7 @@ simtest: setup ## an hour of the daemon on a virtual clock a seed: make simtest 
 chaos: setup ## kill -9 in a storm and at every named point: make chaos KILLS=1000 ARGS="--seed N"
 	@PYTHONPATH=tests $(BIN)/python tests/chaos/chaos.py --kills $(or $(KILLS),100) $(ARGS)
 
-long: setup ## everything in full: 100,000 power cuts, 1,000 kills, 20,000 seeds, 10,000 bit flips
+long: setup ## everything in full: 100,000 power cuts, 1,000 kills and cuts, 20,000 seeds, 10,000 bit flips
 	@failed=0; \
 	PYTHONPATH=tests $(BIN)/python tests/daemon/journal/bitflips.py --flips 10000 || failed=1; \
 	$(MAKE) powercut IMAGES=100000 || failed=1; \
@@ -95,11 +100,17 @@ long: setup ## everything in full: 100,000 power cuts, 1,000 kills, 20,000 seeds
 	$(MAKE) simtest SEEDS=20000 || failed=1; \
 	$(MAKE) simtest BUGS=1 SEEDS=200 || failed=1; \
 	$(MAKE) late-polls || failed=1; \
+	$(MAKE) cuts CUTS=1000 || failed=1; \
+	$(MAKE) fuzz ONLY=decoders SECONDS=600 || failed=1; \
 	exit $$failed
 
 late-polls: setup ## late, lost and doubled answers on a serial bus, none on a wrong point: make late-polls POLLS=1000000 WIRE=5000
 	@PYTHONPATH=tests $(BIN)/python tests/drivers/modbus/late_polls.py --polls $(or $(POLLS),1000000) \
 	    --wire $(or $(WIRE),5000) $(ARGS)
+
+record: setup ## record anew the pages of docs/ that show a terminal
+	@for page in technician serial_line gateway_page; do \
+	    PYTHONPATH=tests:tests/story $(BIN)/python tests/story/$$page.py || exit 1; done
 
 lock: setup ## write the locks anew from pyproject.toml; UPGRADE=1 takes newer versions
 	@export UV_SYSTEM_CERTS=1; compile() { $(BIN)/uv pip compile -q --universal --python-version 3.11 \

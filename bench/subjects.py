@@ -11,7 +11,6 @@ import functools
 import json
 import re
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Protocol
 
 from bench.broker import Broker, broker
 from bench.e2e_mqtt import until
-from bench.layout import GATEWAY_TOPIC
+from bench.layout import GATEWAY_TOPIC, PROBES, signal
 from bench.loader import Job, Load, Loader, Sent, loader
 from bench.park import Park, folder, mqtt_config, park
 from bench.process import ROOT, Tool, cpu_ms, ended, wait_for
@@ -28,7 +27,7 @@ from bench.stats import paired
 from bench.watch import Crossing, Stream
 
 POINTS = 5_000
-SEEN_S, SETTLE_S = 60.0, 1.0
+SEEN_S = 60.0
 KEY = re.compile(rb"p-\d{4}")
 REFERENCE = Path(__file__).with_name("reference")
 
@@ -80,6 +79,7 @@ class Ours:
     name: str = "ParkWatch"
     prefix: str = GATEWAY_TOPIC
     evaluated: int = 0
+    over: set[str] = field(default_factory=set)
 
     @property
     def pids(self) -> Sequence[int]:
@@ -89,14 +89,24 @@ class Ours:
         """No point is unknown any more, and the load tool knows which are above the limit."""
         self.evaluated += load.prime(self.prefix)
         wait_for(lambda: self.park.readings("mqtt") >= self.evaluated, 60, "all have a value")
-        time.sleep(SETTLE_S)
-        self.stream.take()
+        wait_for(self._rests, 60, "the second half of the probes is told, and no other")
+
+    def _rests(self) -> bool:
+        self._note(self.stream.take()[0])
+        return self.over == {signal(i) for i in range(PROBES // 2, PROBES)}
+
+    def _note(self, told: list[Crossing]) -> list[Crossing]:
+        """Crossings by the last part of their point's id; `over` follows them."""
+        seen = [(at, alarm.split("/")[-1].partition(":")[0], up) for at, alarm, up in told]
+        for _, key, up in seen:
+            (self.over.add if up else self.over.discard)(key)
+        return seen
 
     def take(self, sent: Sent) -> tuple[list[Crossing], int]:
         """It also tells the falls, and every record must be in the journal as it was told."""
         until(lambda: len(self.stream) >= sent.moves, SEEN_S)
         told, records = self.stream.take()
-        seen = [(at, alarm.split("/")[-1].partition(":")[0], up) for at, alarm, up in told]
+        seen = self._note(told)
         # What followed the last crossing may still be under way.
         self.evaluated += sent.n
         until(lambda: self.park.readings("mqtt") >= self.evaluated, SEEN_S)

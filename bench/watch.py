@@ -13,6 +13,7 @@ import json
 import socket
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Stream:
 
     def __init__(self, data: Path, group: str = "") -> None:
         self._group = f':{group}"'.encode() if group else b""
-        self._frames: list[tuple[int, bytes]] = []
+        self._frames: deque[tuple[int, bytes]] = deque()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.connect(str(data / "run" / "live.sock"))
         self._sock.sendall(b'{"id":1,"op":"subscribe"}\n')
@@ -53,9 +54,9 @@ class Stream:
 
     def take(self) -> tuple[list[Crossing], list[dict[str, Any]]]:
         """Crossings `(ns, alarm, up)` and their records since the last call."""
-        frames, self._frames = self._frames, []
         crossings, records = [], []
-        for at, line in frames:
+        for _ in range(len(self._frames)):
+            at, line = self._frames.popleft()
             record = json.loads(line)
             event = record["body"]["event"]
             if event in RISING or event in FALLING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from parkwatch.drivers.place import WORDS, Heartbeat, Identity, Place, SelfCheck, Status
 from parkwatch.rules.site import SECOND_NS
@@ -48,8 +49,7 @@ class Register:
         return WORDS[self.type]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """What one value needs: read whole, in one frame.
 
     `function` 1 to 4, `address` 0-based on the wire, `count` words or bits. One read never holds
@@ -59,7 +59,7 @@ class Span:
 
     function: int
     address: int
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has one too
     group: int = 0
     exact: bool = False
 

@@ -96,6 +96,9 @@ class UnitDesk:
         self._leaps = Leaps(say)
         self._spans = tuple(dict.fromkeys(self._needed()))
         self._answers: Mapping[Span, Answer] = {}
+        self._decoded: list[tuple[Sequence[int], tuple[float, int]] | None] = [None] * len(
+            self._cells
+        )
 
     def spans(self, now: int) -> Sequence[Span]:
         """What the next scan has to read: settings at connect and hourly."""
@@ -120,11 +123,11 @@ class UnitDesk:
         at = max(answer.at for answer in answers.values())
         told = self._of_the_unit(answers, at)
         fresh: list[tuple[Register, float]] = []
-        for cell in self._cells:
+        for n, cell in enumerate(self._cells):
             answer = answers.get(cell.span)
             if answer is None:
                 continue
-            value, quality = self._read(cell, answer, told)
+            value, quality = self._again(n, cell, answer, told)
             rows.add(cell.register.point, value, quality, answer.at)
             if not math.isnan(value):
                 fresh.append((cell.register, value))
@@ -198,14 +201,22 @@ class UnitDesk:
             lost = any(a.quality == BAD_COMMS for a in asked.values())
             self.settings.read(words, at, lost=lost)
 
+    def _again(self, n: int, cell: _Cell, answer: Answer, told: list[int]) -> tuple[float, int]:
+        """The same, decoded once as long as plain words stay as they are."""
+        if answer.words is None or told or self.settings.quality or not cell.plain:
+            return self._read(cell, answer, told)
+        words = _sliced(cell, answer.words)
+        before = self._decoded[n]
+        if before is None or before[0] != words:
+            before = self._decoded[n] = (words, decode(cell.register, words))
+        return before[1]
+
     def _read(self, cell: _Cell, answer: Answer, told: list[int]) -> tuple[float, int]:
         """Value and quality of one point."""
         register = cell.register
         if answer.words is None:
             return math.nan, answer.quality
         settings = self.settings.quality.get(register.point, GOOD)
-        if cell.plain and not told and not settings:
-            return decode(register, _sliced(cell, answer.words))
         factor, unread = self._factor(register)
         value, quality = decode(register, _sliced(cell, answer.words), factor)
         said = [quality, settings, unread, *told, *map(self._judged, cell.status)]

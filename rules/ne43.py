@@ -32,5 +32,5 @@ def convert(
     quality[under] = UNCERTAIN | Reason.UNDER_RANGE
     quality[good] = GOOD
     quality[over] = UNCERTAIN | Reason.OVER_RANGE
-    value = low + (current - ZERO_MA) / (FULL_MA - ZERO_MA) * (high - low)
-    return np.where(under | good | over, value, np.nan), quality
+    told = np.where(under | good | over, current, np.nan)
+    return low + (told - ZERO_MA) / (FULL_MA - ZERO_MA) * (high - low), quality
