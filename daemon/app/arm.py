@@ -144,7 +144,7 @@ def _lacks(
             yield Lack(
                 point.id, "ARM-405",
                 both("须园区一方批准", "the park has to approve it"),
-                "--person A --second B",
+                both("--person A --second B,其一为园区人员", "one of them of the park"),
             )  # fmt: skip
 
 

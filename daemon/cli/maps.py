@@ -37,6 +37,11 @@ def list_all(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """One map whole. Fault CFG-150 for an unknown one."""
+    if options.id in PLAIN:
+        what = both(
+            f"{options.id} 没有点表,点位自己写 reg", f"{options.id} has no map of registers"
+        )
+        raise Fault("CFG-150", what, both("点表模板", "those with a map: parkwatch templates list"))
     if options.id not in MAPS:
         what = both(f'没有点表 "{options.id}"', f'there is no device map "{options.id}"')
         raise Fault("CFG-150", what, nearest(options.id, MAPS) or "parkwatch templates list")

@@ -10,6 +10,7 @@ from typing import Any
 from parkwatch.rules.fault import Problem
 
 SHAPES = {"red": "◆红", "orange": "▲橙", "yellow": "■黄", "blue": "●蓝"}
+QUALITIES = {"good": "良", "uncertain": "疑", "bad": "坏"}
 STATES = {
     "normal": "正常",
     "unack_active": "未确认",

@@ -12,39 +12,59 @@ from parkwatch.daemon.cli import alarms, output
 from parkwatch.daemon.cli.alarms import ask, when
 from parkwatch.daemon.cli.persons import signed
 from parkwatch.daemon.pipeline.link import LinkFault, call_once
+from parkwatch.rules.alarms.why_words import REASONS
 from parkwatch.rules.fault import Fault
 
 EXIT_OK, EXIT_FINDINGS, EXIT_REFUSED = 0, 1, 5
 ARM_S = 120.0
 ARMED = {"unarmed": "未投用", "provisional": "未验证", "armed": "已投用"}
+LEVELS = {"gas.1": "一级 AL1", "gas.2": "二级 AL2"}
 VERDICTS = {"pass": "✓ 合格 pass", "fail": "✗ 不合格 fail", "aborted": "! 中止 aborted"}
 
 
 def show(options: argparse.Namespace) -> int:
     """Every point with its value, quality and arming; an unarmed one beyond a limit says so."""
-    items = ask(options, "points")["items"]
-    if options.id:
-        items = [item for item in items if item["id"] == options.id]
-        if not items:
-            what = f"没有此点位 no such point: {options.id}"
-            raise LinkFault("API-404", what, "parkwatch points list", status=404)
+    only = named(options, options.id)[0] if options.id else ""
+    items = [item for item in ask(options, "points")["items"] if only in ("", item["id"])]
     wanted = _wanted(options)
     items = [item for item in items if wanted is None or item["id"] in wanted]
     if options.json:
         output.document(ok=True, data={"items": items})
         return EXIT_OK
-    head = ("位号", "值", "质量", "原因", "投用", "id")
+    head = ("位号", "值", "质量", "投用", "id")
     output.table(
         head,
         [
             (
-                i["tag"], "--" if i["value"] is None else f"{i['value']:g}", i["quality"],
-                i["reason"], _armed(i), i["id"],
+                i["tag"], "--" if i["value"] is None else f"{i['value']:g}", _quality(i),
+                _armed(i), i["id"],
             )
             for i in items
         ],
     )  # fmt: skip
     return EXIT_OK
+
+
+def named(options: argparse.Namespace, *names: str) -> list[str]:
+    """The full ids of points that are named by id or tag. LinkFault API-404 where none has such a
+    name, or several have."""
+    items = ask(options, "points")["items"] if names else ()
+    full = {item["id"] for item in items}
+    made = []
+    for name in names:
+        found = [name] if name in full else [i["id"] for i in items if i["tag"] == name]
+        if len(found) != 1:
+            what = "不止一个 several" if found else "没有此点位 no such point"
+            several = " | ".join(found) or "parkwatch points list"
+            raise LinkFault("API-404", f"{what}: {name}", several, status=404)
+        made += found
+    return made
+
+
+def _quality(item: Mapping[str, Any]) -> str:
+    """The quality, and why it is not good."""
+    status, reason = output.QUALITIES[item["quality"]], item["reason"]
+    return status if reason == "none" else f"{status} · {REASONS[reason][0]}"
 
 
 def _armed(item: Mapping[str, Any]) -> str:
@@ -74,7 +94,7 @@ def _wanted(options: argparse.Namespace) -> frozenset[str] | None:
 def arm(options: argparse.Namespace) -> int:
     """Arm or disarm points; exit 5 where one of them cannot be, each with what it lacks."""
     persons = tuple(name for name in (options.person, options.second) if name)
-    points = list(options.ids)
+    points = named(options, *options.ids)
     if options.zone:
         rows = ask(options, "arming")["items"]
         points += [
@@ -109,19 +129,12 @@ def arm(options: argparse.Namespace) -> int:
 def bump(options: argparse.Namespace) -> int:
     """Begin a bump test (`--gas --bottle --person`), end it (`--stop`), or record a portable
     reading beside a detector (`--value --instrument`)."""
+    _whole(options)
+    (options.id,) = named(options, options.id)
     if options.stop:
         return _stop(options)
     if options.bottle is None:
-        if options.value is None or not options.instrument:
-            what = (
-                "须有 --gas --bottle --person,或 --value --instrument "
-                "give --gas --bottle --person, or --value --instrument"
-            )
-            raise Fault("CLI-002", what, "parkwatch points bump --help")
         return alarms.bump(options)
-    if not (options.gas and options.person):
-        what = "标气测试须有 --gas 与 --person a bump test needs --gas and --person"
-        raise Fault("CLI-002", what, "parkwatch points bump --help")
     (tester,) = signed(options.data, (options.person,))
     data = ask(
         options, "bump", what="start", point=options.id, person=tester["id"], role=tester["role"],
@@ -133,24 +146,57 @@ def bump(options: argparse.Namespace) -> int:
     if options.json:
         output.document(ok=True, data=window)
     else:
-        print(f"标定中 calibrating {options.id} → {when(window['until'])}")
+        print(f"标定中 calibrating {options.id},至 until {when(window['until'])}")
         print("其余探测器照常报警 every other detector alarms as ever")
     return EXIT_OK
 
 
+def _whole(options: argparse.Namespace) -> None:
+    """Fault CLI-002 where it is neither a whole test nor a whole reading."""
+    if options.stop:
+        return
+    if options.bottle is None and (options.value is None or not options.instrument):
+        what = (
+            "须有 --gas --bottle --person,或 --value --instrument "
+            "give --gas --bottle --person, or --value --instrument"
+        )
+        raise Fault("CLI-002", what, "parkwatch points bump --help")
+    if options.bottle is not None and not (options.gas and options.person):
+        what = "标气测试须有 --gas 与 --person a bump test needs --gas and --person"
+        raise Fault("CLI-002", what, "parkwatch points bump --help")
+
+
 def _stop(options: argparse.Namespace) -> int:
     """End a test; exit 1 where it was not passed."""
+    record = stopped(options)
+    if options.json:
+        output.document(ok=record["verdict"] == "pass", data=record)
+    else:
+        head, *rows = verdict(record)
+        output.table(head, rows)
+    return EXIT_OK if record["verdict"] == "pass" else EXIT_FINDINGS
+
+
+def stopped(options: argparse.Namespace) -> dict[str, Any]:
+    """The record of the test that is ended by this."""
     data = ask(
         options, "bump", what="stop", point=options.id, person=f"cli:{getpass.getuser()}",
         role="technician", source="cli", reason=options.reason,
         command=options.command_id or str(uuid.uuid4()),
     )  # fmt: skip
-    record = next(each for each in data["ended"] if each["point"] == options.id)
-    if options.json:
-        output.document(ok=record["verdict"] == "pass", data=record)
-    else:
-        output.table(("", ""), list(verdict(record)))
-    return EXIT_OK if record["verdict"] == "pass" else EXIT_FINDINGS
+    return next(dict(each) for each in data["ended"] if each["point"] == options.id)
+
+
+def seconds(value: float) -> str:
+    """A time as a technician reads it."""
+    return f"{value:.1f} s"
+
+
+def crossings(seen: Mapping[str, Any]) -> Sequence[str]:
+    """Which limits a test reached, and when."""
+    return [
+        f"{LEVELS.get(name, name)} +{seconds(after)}" for name, after in seen["crossed_s"].items()
+    ]
 
 
 def verdict(record: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
@@ -160,9 +206,9 @@ def verdict(record: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
         (record["tag"], VERDICTS[record["verdict"]]),
         ("标气 bottle", f"{record['bottle']:g} ±{record['tolerance']:g} {unit}"),
         ("峰值 peak", "--" if peak is None else f"{peak:g} {unit}"),
-        ("t90", "--" if t90 is None else f"{t90:g} s ≤ {record['t90_max_s']:g} s"),
+        ("t90", "--" if t90 is None else f"{seconds(t90)} ≤ {record['t90_max_s']:g} s"),
     ]
-    rows += [(f"达到 {name}", f"{after:g} s") for name, after in record["crossed_s"].items()]
+    rows += [("达到 reached", text) for text in crossings(record)]
     if record["moved"]:
         tags = " ".join(record["moved"])
         if record["verdict"] != "pass":
@@ -175,7 +221,7 @@ def test(options: argparse.Namespace) -> int:
     """Try a stage as a drill: rule, alarm, who would be called with which words; exit 1 where it
     would call nobody."""
     data = ask(
-        options, "stage", point=options.id, level=int(options.stage[-1]),
+        options, "stage", point=named(options, options.id)[0], level=int(options.stage[-1]),
         person=f"cli:{getpass.getuser()}", send_to=options.send_to,
     )  # fmt: skip
     if options.json:

@@ -27,6 +27,7 @@ from parkwatch.daemon.config.words import both
 from parkwatch.drivers.config import Bus, ModbusUnit, Register, Span
 from parkwatch.drivers.guess import Reading, readings
 from parkwatch.drivers.modbus.failures import Failure
+from parkwatch.drivers.place import WORDS
 from parkwatch.drivers.unit import UnitDesk
 from parkwatch.rules.alarms.why_words import REASONS
 from parkwatch.rules.fault import Fault, Problem
@@ -36,7 +37,6 @@ from parkwatch.rules.site import Point, Site
 EXIT_OK, EXIT_FINDINGS, EXIT_CONFIG, EXIT_UNREACHABLE = 0, 1, 3, 4
 GUESSES = 12
 _TABLES = {1: 0, 2: 1, 3: 4, 4: 3}
-_STATUS = {"good": "良", "uncertain": "疑", "bad": "坏"}
 _UNITS = re.compile(r"(\d{1,3})-(\d{1,3})")
 _FOUND = ("no-connection", "silence", "reset", "half-open", "deadline")
 
@@ -240,7 +240,7 @@ def _print(told: Sequence[dict[str, Any]], wrong: Sequence[dict[str, Any]]) -> N
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     value = "--" if row["value"] is None else f"{row['value']:g} {row['unit']}".rstrip()
     age = "--" if row["age_s"] is None else f"{row['age_s']:g} s"
-    quality = "" if row["failure"] else _STATUS[row["quality"]]
+    quality = "" if row["failure"] else output.QUALITIES[row["quality"]]
     return (row["tag"], row["register"], row["raw"] or "--", value, quality, age, row["say"])
 
 
@@ -280,6 +280,10 @@ async def _guess(targets: Sequence[Target], options: argparse.Namespace) -> int:
             output.table(head, [tuple(map(str, g["cells"])) for g in each["guesses"]])
             if each["write"]:
                 print(f"→ {each['write']}")
+            if each["doubt"]:
+                print("! 其他读法也相符:盘面变值后再试 others fit too: try again at another value")
+            if each["off"]:
+                print("! 差一个寄存器:台账从 0 数起? one off: does the whole list count from 0?")
     return EXIT_OK if fits or not options.shown else EXIT_FINDINGS
 
 
@@ -289,13 +293,25 @@ async def _guessed(by: Reader, target: Target, register: Register, shown: str) -
     guesses = readings(
         words, register.address, register.function, shown=shown, low=point.low, high=point.high
     )[:GUESSES]
-    best = guesses[0] if guesses and guesses[0].fits else None
+    fits = [each for each in guesses if each.fits]
+    best = next((each for each in fits if _as_declared(each, register)), fits[0] if fits else None)
     return {
         "id": point.id, "tag": point.tag, "register": _printed(register),
         "range": f"{point.low:g}…{point.high:g} {point.unit}",
         "guesses": [_guess_json(each, register) for each in guesses],
         "write": _written(best, register) if best else "",
+        "off": best is not None and best.offset != 0,
+        "doubt": any(_place(each) != _place(best) for each in fits) if best else False,
     }  # fmt: skip
+
+
+def _as_declared(each: Reading, register: Register) -> bool:
+    declared = (0, register.type, register.order, register.scale)
+    return (each.offset, each.type, each.order, each.scale) == declared
+
+
+def _place(each: Reading) -> tuple[int, int]:
+    return each.offset, WORDS[each.type]
 
 
 def _guess_json(each: Reading, register: Register) -> dict[str, Any]:

@@ -11,13 +11,18 @@ from typing import Any
 from parkwatch.daemon.cli import typed
 
 
+def _shown(what: str, *examples: str) -> str:
+    """A description that begins with examples."""
+    lines = "".join(f"  parkwatch {example}\n" for example in examples)
+    return f"例 examples:\n{lines}\n{what}"
+
+
 def import_options(sub: argparse.ArgumentParser) -> None:
     """Options of `import`."""
-    sub.description = (
-        "例 examples:\n  parkwatch import 探测器台账.xlsx\n"
-        "  parkwatch import 探测器台账.xlsx --out detectors.csv --map 安装点=区域,备注=-\n\n"
-        "导入探测器台账 a detector list from Excel or CSV"
-    )
+    sub.description = _shown(
+        "导入探测器台账 a detector list from Excel or CSV", "import 探测器台账.xlsx",
+        "import 探测器台账.xlsx --out detectors.csv --map 安装点=区域,备注=-",
+    )  # fmt: skip
     sub.add_argument("list", type=Path, metavar="LIST.xlsx|csv", help="台账 the list")
     sub.add_argument("--out", type=Path, metavar="detectors.csv", help="写到 where to write it")
     sub.add_argument("--map", action="append", default=[], metavar="位号=tag,备注=-",
@@ -38,6 +43,12 @@ def import_options(sub: argparse.ArgumentParser) -> None:
 
 def probe_options(sub: argparse.ArgumentParser) -> None:
     """Options of `probe`."""
+    sub.description = _shown(
+        "读设备寄存器 what a device's registers say now",
+        "probe --device panel-1", "probe --guess --point H2S-0103 --shown 24.6",
+        "probe --scan-unit 1-16 --device panel-1",
+        "probe --watch H2S-0103 --gas H2S --bottle 25 --person ID",
+    )  # fmt: skip
     sub.add_argument("path", nargs="?", type=Path, help="配置文件 the configuration")
     for name, what in (("device", "只看此设备 this device alone"),
                        ("point", "只看此点位 this point alone")):  # fmt: skip
@@ -73,16 +84,25 @@ def points(add: Callable[..., argparse.ArgumentParser], points: Any) -> None:
     sub.set_defaults(zone="", unarmed=False, live=False)
     for name, what in (("arm", "投用 arm"), ("disarm", "撤防,双人 disarm, two persons")):
         sub = add(points, name, "points.arm", what)
-        sub.add_argument("ids", nargs="*", metavar="POINT", help="点位 id full ids")
+        sub.add_argument("ids", nargs="*", metavar="POINT", help="点位 id 或位号 ids or tags")
         sub.add_argument("--zone", default="", help="整个区域 all points of this zone")
         sub.add_argument("--person", help="负责人 who answers for it")
         sub.add_argument("--second", help="第二人 (园区) second, of the park")
         sub.add_argument("--reason", default="", help="原因 why")
         disarm = name == "disarm"
+        two = f"--person A --second B{' --reason R' if disarm else ''}"
+        sub.description = _shown(
+            what, f"points {name} H2S-0103 {two}", f"points {name} --zone huadong/tank-a {two}"
+        )
         sub.set_defaults(disarm=disarm, close=False)
         if disarm:
             sub.add_argument("--close", action="store_true", help="关闭有关报警 end its alarms")
     bump = add(points, "bump", "points.bump", "标气测试,或记录便携仪读数 a bump test, or a reading")
+    bump.description = _shown(
+        "标气测试,或记录便携仪读数 a bump test, or a reading",
+        "points bump H2S-0103 --gas H2S --bottle 25 --person ID", "points bump H2S-0103 --stop",
+        "points bump H2S-0103 --value 0 --instrument 'X-am 8000 / 0417'",
+    )  # fmt: skip
     bump.add_argument("id")
     _tested(bump)
     bump.add_argument("--stop", action="store_true", help="结束测试 end the test")
@@ -94,6 +114,10 @@ def points(add: Callable[..., argparse.ArgumentParser], points: Any) -> None:
     bump.add_argument("--reason", default="", help="原因 why")
     bump.add_argument("--command", dest="command_id", help="命令 UUID the command's id")
     sub = add(points, "test", "points.test", "演练一级报警 try a stage as a drill")
+    sub.description = _shown(
+        "演练一级报警 try a stage as a drill",
+        "points test H2S-0103 --stage al2", "points test H2S-0103 --stage al2 --send-to ID",
+    )  # fmt: skip
     sub.add_argument("id")
     sub.add_argument("--stage", choices=("al1", "al2"), required=True, help="哪一级 which level")
     sub.add_argument("--drill", action="store_true", help="演练 (总是) as a drill, always so")

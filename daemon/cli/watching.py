@@ -1,10 +1,11 @@
-"""`probe --watch POINT`: a bump test as it runs, second by second, and its record at the end."""
+"""`probe --watch POINT`: a bump test as it runs, a line for whatever changes, and its record at the
+end."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from parkwatch.daemon.cli import output, points
@@ -12,25 +13,32 @@ from parkwatch.daemon.cli.alarms import ask
 from parkwatch.rules.fault import Fault
 
 EXIT_OK, EXIT_FINDINGS = 0, 1
-EVERY_S = 1.0
+EVERY_S, QUIET_S = 1.0, 10.0
+"""How often it looks, and how long it says nothing where nothing changes."""
 WATCH_S_MAX = 1900.0
 """A window ends by itself after 30 minutes; whoever watches is not longer there."""
 
 
 def run(options: argparse.Namespace) -> int:
     """Begin a bump test where a bottle is named (or join the one that runs) and follow it to its
-    verdict; exit 1 where it was not passed. Fault ARM-420 where no test runs."""
-    options.id = _point(options)
+    verdict; Ctrl-C ends the test that was begun here. Exit 1 where it was not passed. Fault ARM-420
+    where no test runs."""
+    (options.id,) = points.named(options, options.watch)
     before = {r["point"]: r["ended"] for r in ask(options, "bumps")["ended"]}
-    if options.bottle is not None:
+    begins = options.bottle is not None
+    if begins:
         options.stop, options.reason, options.command_id, quiet = False, "", None, options.json
         options.json = False
         points.bump(options)
         options.json = quiet
-    record = None
-    for record in _followed(options, before.get(options.id)):
-        if record is not None:
-            break
+        if not quiet:
+            print("通气,撤气回零后 Ctrl-C 结束 gas on, gas off, back at zero: Ctrl-C", flush=True)
+    try:
+        record = _followed(options, before.get(options.id))
+    except KeyboardInterrupt:
+        if not begins:
+            raise  # The test is another's: who only looks does not end it.
+        record = points.stopped(options)
     if record is None:
         raise Fault(
             "ARM-420", f"{options.id} 没有进行中的标气试验 no bump test runs",
@@ -39,50 +47,46 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         output.document(ok=record["verdict"] == "pass", data=record)
     else:
-        output.table(("", ""), list(points.verdict(record)))
+        head, *rows = points.verdict(record)
+        output.table(head, rows)
     return EXIT_OK if record["verdict"] == "pass" else EXIT_FINDINGS
 
 
-def _point(options: argparse.Namespace) -> str:
-    """The full id of the point that is named by id or tag."""
-    items = ask(options, "points")["items"]
-    named = [i["id"] for i in items if options.watch in (i["id"], i["tag"])]
-    if len(named) != 1:
-        what = f"没有此点位,或不止一个 no such point, or several: {options.watch}"
-        raise Fault("API-404", what, "parkwatch points list")
-    return str(named[0])
-
-
-def _followed(options: argparse.Namespace, before: str | None) -> Iterator[dict[str, Any] | None]:
-    """A line a second while the test runs (None each), then its record; nothing where none does."""
-    end = time.monotonic() + WATCH_S_MAX
-    while time.monotonic() < end:
+def _followed(options: argparse.Namespace, before: str | None) -> dict[str, Any] | None:
+    """Lines while the test runs, then its record; None where no test runs."""
+    end, said, shown = time.monotonic() + WATCH_S_MAX, -QUIET_S, ""
+    while (now := time.monotonic()) < end:
         told = ask(options, "bumps")
         running = next((w for w in told["items"] if w["point"] == options.id), None)
         if running is None:
             ended = [r for r in told["ended"] if r["point"] == options.id]
-            yield from (r for r in ended if r["ended"] != before)
-            return
-        if not options.json:
-            print(_line(running), flush=True)
-        yield None
+            return next((r for r in ended if r["ended"] != before), None)
+        line = _line(running)
+        if not options.json and (line != shown or now - said >= QUIET_S):
+            print(f"{line}  {_left(running)}", flush=True)
+            said, shown = now, line
         time.sleep(EVERY_S)
+    return None
 
 
 def _line(window: Mapping[str, Any]) -> str:
     """What the test has seen by now."""
     unit = window["unit"]
-
-    def shown(value: float | None, word: str, unit: str) -> str:
-        return f"{word} {'--' if value is None else f'{value:g} {unit}'}"
-
-    left = max(0, int(window["until"]) - time.time_ns()) // 1_000_000_000
     parts = [
-        window["tag"], shown(window["value"], "现值 now", unit),
-        shown(window["peak"], "峰值 peak", unit), shown(window["rise_s"], "起升 rise", "s"),
-        shown(window["t90_s"], "t90", "s"),
-        *(f"{name} +{after:g} s" for name, after in window["crossed_s"].items()),
+        window["tag"], _shown("现值 now", window["value"], unit),
+        _shown("峰值 peak", window["peak"], unit), _shown("起升 rise", window["rise_s"], "s"),
+        _shown("t90", window["t90_s"], "s"), *points.crossings(window),
     ]  # fmt: skip
     if window["moved"]:
         parts.append("其他动了 others moved: " + " ".join(window["moved"]))
-    return "  ".join([*parts, f"剩 left {left // 60}:{left % 60:02d}"])
+    return "  ".join(parts)
+
+
+def _shown(word: str, value: float | None, unit: str) -> str:
+    shown = "--" if value is None else points.seconds(value) if unit == "s" else f"{value:g} {unit}"
+    return f"{word} {shown}"
+
+
+def _left(window: Mapping[str, Any]) -> str:
+    left = max(0, int(window["until"]) - time.time_ns()) // 1_000_000_000
+    return f"剩 left {left // 60}:{left % 60:02d}"

@@ -28,6 +28,9 @@ from parkwatch.rules.transition import Command
 QUEUE_MAX = 4_096
 COMMITS_MAX = 64
 TAKE_MAX = 512
+GATHER_S = 0.002
+"""While a group is being committed, what comes is gathered for so long at most: when it is behind,
+the pipeline coalesces, and only then."""
 IDLE_S = 1.0
 STALLED_NS = 5 * SECOND_NS
 """A loop that waits for a second at most and was away so long did not run."""
@@ -65,6 +68,7 @@ class Pipeline:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
+        self._finished = asyncio.Event()
         self.beat: Callable[[], None] = nothing_to_tell
         self.unrecorded: Callable[[Work, Group], None] | None = None
         """Takes what the journal can hold no more; evaluation goes on then."""
@@ -117,6 +121,7 @@ class Pipeline:
         while True:
             await self._wait()
             waited_ns = self._now() - ended
+            await self._gather()
             await self._slots.acquire()
             started = time.perf_counter()
             work = Work()
@@ -154,6 +159,17 @@ class Pipeline:
                     await self._wake.wait()
             except TimeoutError:
                 return
+
+    async def _gather(self) -> None:
+        """Wait for a group that is being committed, a moment at most."""
+        if not self._tasks:
+            return
+        self._finished.clear()
+        try:
+            async with asyncio.timeout(GATHER_S):
+                await self._finished.wait()
+        except TimeoutError:
+            return
 
     def _turn(self, work: Work) -> None:
         events, self._events = self._events, []
@@ -211,6 +227,7 @@ class Pipeline:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._finished.set()
         if task.cancelled():
             return
         error = task.exception()

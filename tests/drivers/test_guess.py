@@ -32,6 +32,12 @@ def test_one_register_off_is_found_by_its_value() -> None:
     assert (found.offset, found.type, found.scale) == (-1, "u16", 0.1)
 
 
+@pytest.mark.parametrize("near", [0, 7])
+def test_one_register_off_upwards_is_not_taken_for_a_long_integer(near: int) -> None:
+    found = best([near, 0, 246, near], 15, "24.6")
+    assert (found.offset, found.type, found.scale) == (1, "u16", 0.1)
+
+
 def test_a_plain_register_comes_before_what_fits_by_chance() -> None:
     found = best([246, 246, 246, 246], 15, "24.6")
     assert (found.offset, found.type, found.order, found.scale) == (0, "u16", "abcd", 0.1)

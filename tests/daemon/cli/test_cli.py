@@ -25,7 +25,8 @@ def test_every_help_fits_and_begins_with_examples(
 ) -> None:
     assert main([*words, "--help"]) == 0
     told = capsys.readouterr().out
-    assert "parkwatch check park.toml" in told
+    assert "例 examples:\n  parkwatch " in told
+    assert told.count("\n  parkwatch ") >= 2
     wide = [line for line in told.splitlines() if sum(1 + (ord(c) > 0x2E7F) for c in line) > 80]
     assert wide == []
 

@@ -314,7 +314,11 @@ def point(path: Path) -> str:
 
 def test_what_does_not_exist_is_exit_5(tmp_path: Path, serve: Serve, capsys: Captured) -> None:
     serve(
-        {"alarm": "ALM-404", "alarms": {"items": [ALARM]}, "points": {"items": [{"id": "a/b/c"}]}}
+        {
+            "alarm": "ALM-404",
+            "alarms": {"items": [ALARM]},
+            "points": {"items": [{"id": "a/b/c", "tag": "C"}]},
+        }
     )
     for words, code in (
         (["alarms", "why", "nope"], "ALM-404"),
@@ -324,6 +328,15 @@ def test_what_does_not_exist_is_exit_5(tmp_path: Path, serve: Serve, capsys: Cap
         assert main(["--data", str(tmp_path), "--json", *words]) == 5
         refused(capsys, code)
     assert main(["--data", str(tmp_path), "--json", "points", "show", "a/b/c"]) == 0
+
+
+def test_a_tag_that_two_points_have_is_exit_5_and_names_both(
+    tmp_path: Path, serve: Serve, capsys: Captured
+) -> None:
+    serve({"points": {"items": [{"id": f"{e}/p/x", "tag": "X-1"} for e in ("a", "b")]}})
+    assert main(["--data", str(tmp_path), "--json", "points", "show", "X-1"]) == 5
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert (error["code"], error["fix"]) == ("API-404", "a/p/x | b/p/x")
 
 
 def test_the_history_of_an_unknown_point_is_exit_5(tmp_path: Path, capsys: Captured) -> None:
