@@ -80,3 +80,13 @@ def _passwords(persons: Sequence[str]) -> list[str]:
     if sys.stdin.isatty():
         return [getpass.getpass(f"口令 password ({person}): ") for person in persons]
     return [sys.stdin.readline().rstrip("\r\n") for _ in persons]
+
+
+def typed_twice(person: str) -> str:
+    """A new password. Fault AUT-401 where the two differ."""
+    first, second = _passwords((person, person))
+    if first != second:
+        raise Fault(
+            "AUT-401", both("两次输入不同", "the two differ"), both("重新输入", "type it again")
+        )
+    return first
