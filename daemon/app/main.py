@@ -25,6 +25,8 @@ from parkwatch.daemon.store.database import JournalFault
 from parkwatch.daemon.store.lock import FolderLock
 from parkwatch.rules.fault import Fault
 
+SOCKET_BYTES_MAX = 107
+"""What a path in `sockaddr_un` may have on Linux."""
 FOLDERS = ("run", "spool", "history", "evidence", "config", "archive", "secrets")
 EXIT_OK, EXIT_JOURNAL, EXIT_INTERRUPTED = 0, 70, 130
 
@@ -42,6 +44,7 @@ def run(config: Path | None, data: Path, *, strict: bool = False) -> int:
     )
     for noisy in ("pymodbus", "pymodbus.logging", "apprise"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    _short_enough(data)
     with _usable(data):
         _refuse_early(config, data)
         for folder in (data, *(data / name for name in FOLDERS)):
@@ -71,6 +74,17 @@ def _usable(data: Path) -> Iterator[None]:
             f"数据目录不可用 the data folder cannot be used: {error.filename}: {error.strerror}",
             "用 --data 指定可写的目录 name a folder that can be written",
         ) from error
+
+
+def _short_enough(data: Path) -> None:
+    """The socket's path fits what the kernel takes. Fault SYS-108."""
+    length = len(os.fsencode(data / "run" / "live.sock"))
+    if length > SOCKET_BYTES_MAX:
+        raise Fault(
+            "SYS-108",
+            f"数据目录路径过长 the data folder's path is too long: {length} > {SOCKET_BYTES_MAX}",
+            "用 --data 指定较短的路径 name a folder with a shorter path",
+        )
 
 
 def _refuse_early(config: Path | None, data: Path) -> None:

@@ -219,3 +219,19 @@ def test_a_torn_float_is_near_one_of_its_halves(old: float, new: float, order: s
     for torn in ([first[0], second[1]], [second[0], first[1]]):
         value, _ = decode(Register(0, 3, 0, "f32", order), torn)
         assert min(abs(value - old) / old, abs(value - new) / new) <= 1 / 128
+
+
+def test_the_largest_double_is_no_value() -> None:
+    """Rounded to what a panel shows it is infinite."""
+    found = words("f64", "abcd", 1.7976931348623157e308)
+    value, quality = decode(Register(0, 3, 0, "f64"), found)
+    assert math.isnan(value)
+    assert quality == BAD_FAULT
+
+
+def test_a_current_beyond_all_measure_is_a_fault_without_a_word() -> None:
+    """A warning of numpy at every scan would fill the log."""
+    found = words("f64", "abcd", 1e308)
+    value, quality = decode(Register(0, 3, 0, "f64", signal="4-20mA", high=1e6), found)
+    assert math.isnan(value)
+    assert quality == BAD_FAULT

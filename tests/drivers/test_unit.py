@@ -81,6 +81,15 @@ def test_a_status_that_nobody_has_read_is_never_good() -> None:
     assert field.qualities({0: 5}) == [BAD_COMMS]
 
 
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_status_that_is_no_number_is_a_fault(number: float) -> None:
+    """One such register must not end the polling of the whole bus."""
+    status = Status(Place(3, 50, "f32"), values=((1, 1, GOOD),))
+    field = Field(gas(0, status=(status,)))
+    high, low = words("f32", "abcd", number)
+    assert field.qualities({0: 5, 50: high, 51: low}) == [BAD_FAULT]
+
+
 @pytest.mark.parametrize(
     ("said", "whole"),
     [

@@ -256,7 +256,7 @@ def test_check_tells_why_and_how_bad(tmp_path: Path, capsys: Captured) -> None:
 # 4: unreachable, locked, not running --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("impossible", ["file", "/proc/foo"])
+@pytest.mark.parametrize("impossible", ["file", "/proc/foo", "d" * 100])
 def test_an_impossible_folder_is_exit_4(tmp_path: Path, impossible: str, capsys: Captured) -> None:
     path = park(tmp_path / "mypark")
     (tmp_path / "file").write_text("")

@@ -115,7 +115,11 @@ def test_a_tightened_set_point_is_allowed_and_full_width_means_what_it_shows(
 
 
 def test_nothing_in_a_file_makes_the_check_itself_fall_over(tmp_path: Path) -> None:
-    for content in ("", "device = 3", "zone = []\npark = 1", "[[zone]]\n", "x = " + "[" * 5_000):
+    # Python refuses to read thousands of digits, in an error that no TOML reader expects.
+    digits = "schema = " + "1" * 5_000
+    for content in (
+        "", "device = 3", "zone = []\npark = 1", "[[zone]]\n", "x = " + "[" * 5_000, digits
+    ):  # fmt: skip
         assert loaded(content, tmp_path).errors
 
 
@@ -124,3 +128,9 @@ def test_one_mistake_of_a_point_hides_no_other(tmp_path: Path) -> None:
     wrong = line.replace("range = [0, 100]", "range = [100, 0], al1 = 99, al2 = 100")
     found = loaded(GOOD.replace(line, wrong), tmp_path)
     assert sorted(p.code for p in found.errors) == ["CFG-115", "CFG-120", "CFG-120"]
+
+
+def test_what_was_pasted_by_mistake_does_not_fill_the_screen(tmp_path: Path) -> None:
+    found = loaded(GOOD.replace('gas = "H2S"', f'gas = "{"x" * 40_000}"', 1), tmp_path)
+    assert found.errors
+    assert all(len(problem.message) < 2_000 for problem in found.problems)
