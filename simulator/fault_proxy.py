@@ -13,6 +13,7 @@ import socket
 import struct
 from collections import deque
 from enum import StrEnum
+from typing import cast
 
 DELAY_S = 0.5
 GARBAGE_BYTES_MAX = 300
@@ -185,7 +186,7 @@ class _Client(asyncio.Protocol):
         self._link = link
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop has a class of its own
         self._link.opened(transport)
 
     def data_received(self, data: bytes) -> None:
