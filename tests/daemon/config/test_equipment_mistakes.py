@@ -147,7 +147,8 @@ def test_a_zone_rule_may_not_be_called_like_a_models() -> None:
 
 def test_one_mistake_hides_no_other() -> None:
     wrong = changed(VESSEL, "p_work = 1000", "p_work = 1330, p_x = 1")
-    wrong += BOILER.replace('"x-1"', '"x-2"\nunit_id = 2').replace("level_low = -50", "level_low = -80")
+    boiler = BOILER.replace('"x-1"', '"x-2"\nunit_id = 2')
+    wrong += boiler.replace("level_low = -50", "level_low = -80")
     assert sorted(p.code for p in loaded(wrong).errors) == ["EQP-103", "EQP-302", "EQP-402"]
 
 
