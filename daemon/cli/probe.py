@@ -217,10 +217,8 @@ def _judged(point: Point, value: float, quality: int, failure: Failure | None) -
     return "✓ 量程内 in range", ""
 
 
-def _printed(register: Register) -> str:
-    table = _TABLES[register.function]
-    width = 5 if register.address >= 9_999 else 4
-    return f"{table}{register.address + 1:0{width}d}"
+def _printed(register: Register, offset: int = 0) -> str:
+    return f"{_TABLES[register.function]}{register.address + offset + 1:04d}"
 
 
 def _print(told: Sequence[dict[str, Any]], wrong: Sequence[dict[str, Any]]) -> None:
@@ -315,7 +313,7 @@ def _place(each: Reading) -> tuple[int, int]:
 
 
 def _guess_json(each: Reading, register: Register) -> dict[str, Any]:
-    place = _shifted(register, each.offset)
+    place = _printed(register, each.offset)
     return {
         "register": place, "type": each.type, "order": each.order, "scale": each.scale,
         "value": each.value, "fits": each.fits,
@@ -324,14 +322,10 @@ def _guess_json(each: Reading, register: Register) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shifted(register: Register, offset: int) -> str:
-    return f"{_TABLES[register.function]}{register.address + offset + 1:04d}"
-
-
 def _written(best: Reading, register: Register) -> str:
     """The keys that make the point read so."""
     return (
-        f'reg = {_shifted(register, best.offset)}, type = "{best.type}", order = "{best.order}", '
+        f'reg = {_printed(register, best.offset)}, type = "{best.type}", order = "{best.order}", '
         f"scale = {best.scale:g}"
     )
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from parkwatch.daemon.config.device_maps import modbus_unit
 from parkwatch.daemon.config.fields import duration_ns
 from parkwatch.daemon.config.model import Config, DeviceTable
 from parkwatch.daemon.config.template import root
-from parkwatch.drivers.config import Bus, ModbusUnit
+from parkwatch.drivers.config import Bus
 from parkwatch.rules.site import SECOND_NS
 
 
@@ -45,7 +44,7 @@ def _bus(
     return Bus(
         id=name,
         transport=first.transport,
-        units=tuple(_unit(config, device, indices) for device in devices),
+        units=tuple(modbus_unit(config, device, indices) for device in devices),
         host=first.host or "",
         port=first.port,
         serial=(first.serial or "") if first.transport == "rtu" else "",
@@ -57,8 +56,3 @@ def _bus(
         timeout_s=max(duration_ns(d.timeout) for d in devices) / SECOND_NS,
         pause_s=max(duration_ns(d.pause) for d in devices) / SECOND_NS,
     )
-
-
-def _unit(config: Config, device: DeviceTable, indices: Mapping[str, int]) -> ModbusUnit:
-    turnaround_s = duration_ns(device.turnaround) / SECOND_NS
-    return replace(modbus_unit(config, device, indices), turnaround_s=turnaround_s)

@@ -7,6 +7,7 @@ and one after the other: how readings are cut into batches changes no transition
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from heapq import heappop
 
 import numpy as np
@@ -72,10 +73,7 @@ class Evaluation(Judging):
             )  # fmt: skip
         out: list[Transition] = []
         if n <= SCALAR_MAX:
-            for row in zip(
-                batch.point.tolist(), batch.value.tolist(), batch.quality.tolist(),
-                batch.time.tolist(), batch.received.tolist(), strict=True,
-            ):  # fmt: skip
+            for row in _rows(batch):
                 out += self._one(*row)
             return out
         whole, parts = self._segments.of(batch.point, batch.received)
@@ -96,10 +94,7 @@ class Evaluation(Judging):
     def _learn(self, batch: Batch) -> list[Transition]:
         """Late readings: one event a point where level 2 was reached."""
         out: list[Transition] = []
-        for point, value, quality, time, received in zip(
-            batch.point.tolist(), batch.value.tolist(), batch.quality.tolist(),
-            batch.time.tolist(), batch.received.tolist(), strict=True,
-        ):  # fmt: skip
+        for point, value, quality, time, received in _rows(batch):
             seen = self._late.news(point, value, quality, time) if 0 <= point < self._n else None
             if seen is not None:
                 out += self.advance(max(self._now, received))
@@ -110,10 +105,7 @@ class Evaluation(Judging):
     def _burst(self, batch: Batch) -> list[Transition]:
         """Minutes of messages within milliseconds: delays run as the source's clock says."""
         out: list[Transition] = []
-        for point, value, quality, time, received in zip(
-            batch.point.tolist(), batch.value.tolist(), batch.quality.tolist(),
-            batch.time.tolist(), batch.received.tolist(), strict=True,
-        ):  # fmt: skip
+        for point, value, quality, time, received in _rows(batch):
             known = 0 <= point < self._n
             if known and batch.origin == BURST:
                 self._late.burst(point, value, quality, time)
@@ -357,6 +349,14 @@ class Evaluation(Judging):
             due = min(due, self._table.overrides[-1][0])
         timers = self._table.timers
         return min(due, timers[0][0]) if timers else due
+
+
+def _rows(batch: Batch) -> Iterator[tuple[int, float, int, int, int]]:
+    """Its readings one by one: point, value, quality, source time, received."""
+    return zip(
+        batch.point.tolist(), batch.value.tolist(), batch.quality.tolist(), batch.time.tolist(),
+        batch.received.tolist(), strict=True,
+    )  # fmt: skip
 
 
 def _part(where: Where, part: slice) -> Where:
